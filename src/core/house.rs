@@ -1,0 +1,516 @@
+//! The house: the state and the channels that listen to it, and every verb on them.
+//!
+//! Each verb is told the time and returns what should happen. Two rules shape all of it: a held
+//! request is owed nothing, and what a channel is owed is what changed since the versions it has seen.
+
+use super::audience::{AudienceId, Audiences, Concern};
+use super::channel::{Channel, ChannelId, Channels, Held, HoldId, Kind, Owed, Remembered};
+use super::deadlines::Deadlines;
+use super::message::{Body, HistoricRange, Message};
+use super::poll::{Ask, Census, Delivery, Outcome, Poll, Polled, Receipt, Reply, Ticked, TooManyChannels};
+use super::room::RoomKey;
+use super::schedule::Reservation;
+use super::snapshots::{Made, Snapshots};
+use super::state::{Change, Digests, Plan, Push, Refused, Remains, State};
+use super::tag::{Filter, FilterChange, TagFilter};
+use super::token::Token;
+use super::version::{Version, Versions};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long a request is held at most.
+    pub hold: Duration,
+    /// After how long a channel ends that nobody asks for.
+    pub channel_expiry: Duration,
+    /// How many channels there may be.
+    pub max_channels: usize,
+    /// Of how many ended channels the filter is remembered.
+    pub max_remembered: usize,
+}
+
+/// The state and its channels.
+#[derive(Debug)]
+pub struct House {
+    state: State,
+    terms: Terms,
+    channels: Channels,
+    audiences: Audiences,
+    remembered: Remembered,
+    holds: Deadlines,
+    expiries: Deadlines,
+    snapshots: Snapshots,
+    held: usize,
+    last_hold: u64,
+    /// No request is held any more: the daemon is about to stop.
+    draining: bool,
+}
+
+impl House {
+    /// A house with the state that was left, and no channels.
+    pub fn new(plan: Plan, remains: Remains, then: Option<Digests>, terms: Terms) -> House {
+        let mut state = State::new(plan, remains);
+        if let Some(then) = then {
+            state.advance_past(then);
+        }
+        House {
+            state,
+            terms,
+            channels: Channels::default(),
+            audiences: Audiences::default(),
+            remembered: Remembered::new(terms.max_remembered),
+            holds: Deadlines::default(),
+            expiries: Deadlines::default(),
+            snapshots: Snapshots::default(),
+            held: 0,
+            last_hold: 0,
+            draining: false,
+        }
+    }
+
+    /// Remembers the filter of a channel that ended `ago`. The oldest first: beyond the limit, what was
+    /// told first is forgotten first.
+    pub fn remember(&mut self, token: Token, filter: Filter, ago: Duration, now: Instant) {
+        if let Some(rest) = Remembered::FOR.checked_sub(ago) {
+            self.remembered.add(token, filter, now + rest);
+        }
+    }
+
+    /// The versions now.
+    pub fn versions(&self) -> Versions {
+        self.state.versions()
+    }
+
+    /// Fingerprints of what has a version but no history.
+    pub fn digests(&self) -> Digests {
+        self.state.digests()
+    }
+
+    /// How many of what there are.
+    pub fn census(&self) -> Census {
+        Census { channels: self.channels.len(), held: self.held, filters: self.audiences.len() }
+    }
+
+    /// Applies what was reported, and says who is to be told. `None` where nothing changed.
+    ///
+    /// # Errors
+    /// When the state would grow beyond its limits; then nothing is applied.
+    pub fn push(&mut self, push: Push, now: Instant) -> Result<Option<(Change, Vec<Delivery>)>, Refused> {
+        let Some(change) = self.state.apply(push)? else { return Ok(None) };
+        let concerned = self.audiences.note_push(&change);
+        let deliveries = concerned
+            .into_iter()
+            .map(|(audience, before, concern)| self.deliver(audience, before, concern, Some(&change), now))
+            .collect();
+        Ok(Some((change, deliveries)))
+    }
+
+    /// Takes over what is reserved today, by room; says who is to be told, and the versions if one was spent.
+    pub fn set_schedule(
+        &mut self,
+        schedule: &HashMap<RoomKey, Vec<Reservation>>,
+        now: Instant,
+    ) -> Option<(Versions, Vec<Delivery>)> {
+        let rooms = self.state.set_schedule(schedule)?;
+        let versions = self.state.versions();
+        let concerned = self.audiences.note_schedule(&rooms, versions);
+        let deliveries = concerned
+            .into_iter()
+            .map(|(audience, before, concern)| self.deliver(audience, before, concern, None, now))
+            .collect();
+        Some((versions, deliveries))
+    }
+
+    /// A request on a channel: answered now, or held. An older one on the same channel is superseded.
+    ///
+    /// # Errors
+    /// When it would need a new channel, and there are as many as there may be.
+    pub fn poll(&mut self, poll: Poll, now: Instant) -> Result<Polled, TooManyChannels> {
+        let (id, mut save) = match self.channels.find(&poll.token) {
+            Some(id) => (id, false),
+            None => self.create(poll.token, now)?,
+        };
+        let superseded = self.release(id, now);
+
+        // A filter brings no snapshot by itself: what changed before it was set is not owed, unless
+        // something was due under the filter the request found. One roomMap that was due is, whatever
+        // the filter is set to.
+        let was_due = self.due(id);
+        self.see_all_but(id, was_due);
+        let mut owed = self.channel(id).map(|c| std::mem::take(&mut c.owed)).unwrap_or_default();
+        let mut asked = Vec::new();
+        for ask in poll.asks {
+            let kind = match ask {
+                Ask::SetFilter(change) => {
+                    save |= self.set_filter(id, change);
+                    continue;
+                }
+                Ask::HistoricUpdates(range) => {
+                    asked.push((Message::new(Body::HistoricUpdates(range)), Asked::Historic(range)));
+                    continue;
+                }
+                Ask::Occupation => Kind::Occupation,
+                Ask::RoomMap => Kind::RoomMap,
+                Ask::Schedule => Kind::Schedule,
+                Ask::Tags => Kind::Tags,
+                Ask::TagMap => Kind::TagMap,
+            };
+            if let Some(audience) = self.channel(id).map(|channel| channel.audience) {
+                asked.push((self.snapshot(audience, kind), Asked::Kind(kind)));
+            }
+        }
+        let due = self.due(id);
+        let Some(channel) = self.channels.get_mut(id) else {
+            // Unreachable: it was found or made above, and nothing here ends a channel.
+            return Err(TooManyChannels(self.channels.len()));
+        };
+        let (audience, seen) = (channel.audience, channel.seen);
+        let filter = save.then(|| self.audiences.filter(audience).clone());
+
+        // A roomMap that names a new PC goes before all that names it, and brings the schedule along,
+        // which the old page forgets at every roomMap.
+        if was_due.room_map || due.room_map {
+            owed.add(Kind::RoomMap);
+        }
+        if was_due.room_map || due.room_map || due.schedule {
+            owed.add(Kind::Schedule);
+        }
+        let mut messages = self.owed_messages(audience, &owed);
+        messages.extend(asked.iter().map(|(message, _)| message.clone()));
+        for (_, kind) in asked {
+            match kind {
+                Asked::Kind(kind) => owed.add(kind),
+                Asked::Historic(range) => owed.add_historic(range),
+            }
+        }
+        if due.occupation && !owed.has(Kind::Occupation) {
+            let update = self.update_since(audience, seen.occupation);
+            // Empty where a reply under another filter was given back: then nothing is due after all.
+            if !matches!(update.body(), Body::OccupationUpdate { update, .. } if update.is_empty()) {
+                messages.push(update);
+            }
+        }
+        keep_last_occupation(&mut messages);
+
+        let outcome = if messages.is_empty() && !self.draining {
+            Outcome::Hold(self.hold(id, now))
+        } else {
+            self.have_seen(id, now);
+            Outcome::Answer(Reply { messages: messages.into(), receipt: Receipt { channel: id, seen, owed } })
+        };
+        Ok(Polled { channel: id, superseded, filter, outcome })
+    }
+
+    /// The client of a held request has left. What comes from now on waits for its next request.
+    pub fn withdraw(&mut self, channel: ChannelId, hold: HoldId, now: Instant) {
+        if self.channel(channel).and_then(|c| c.held).is_some_and(|held| held.hold == hold) {
+            self.release(channel, now);
+        }
+    }
+
+    /// A reply could not be handed over whole: what it held is owed again. If a newer request is held
+    /// on that channel meanwhile, it is answered with it.
+    pub fn give_back(&mut self, receipt: Receipt, now: Instant) -> Option<(ChannelId, HoldId, Reply)> {
+        let id = receipt.channel;
+        let channel = self.channel(id)?;
+        channel.seen.occupation = channel.seen.occupation.min(receipt.seen.occupation);
+        channel.seen.room_map = channel.seen.room_map.min(receipt.seen.room_map);
+        channel.seen.schedule = channel.seen.schedule.min(receipt.seen.schedule);
+        channel.seen.tag_map = channel.seen.tag_map.min(receipt.seen.tag_map);
+        channel.owed.merge(receipt.owed);
+        let waiting = channel.held?;
+        let token = channel.token.clone();
+        // The same as if the held request had come just now.
+        match self.poll(Poll { token, asks: Vec::new() }, now).ok()?.outcome {
+            Outcome::Answer(reply) => Some((id, waiting.hold, reply)),
+            Outcome::Hold(hold) => {
+                // Nothing came of it: the request stays held, under its own number and until its own time.
+                let held = self.channel(id).and_then(|c| c.held.as_mut())?;
+                debug_assert_eq!(held.hold, hold);
+                *held = Held { hold: waiting.hold, deadline: waiting.deadline, place: held.place };
+                None
+            }
+        }
+    }
+
+    /// Ends what has come to its time.
+    pub fn tick(&mut self, now: Instant) -> Ticked {
+        let mut timed_out = Vec::new();
+        let mut ended = Vec::new();
+        while let Some(id) = self.holds.come_up(now) {
+            let Some(channel) = self.channels.get_mut(id) else { continue };
+            channel.queued = false;
+            match channel.held {
+                Some(held) if held.deadline <= now => {
+                    self.release(id, now);
+                    timed_out.push((id, held.hold));
+                }
+                Some(held) => {
+                    channel.queued = true;
+                    self.holds.enter(held.deadline, id);
+                }
+                None => {}
+            }
+        }
+        while let Some(id) = self.expiries.come_up(now) {
+            let Some(channel) = self.channels.get_mut(id) else { continue };
+            let since = if channel.held.is_some() { now } else { channel.idle_since };
+            let at = since + self.terms.channel_expiry;
+            if at > now {
+                self.expiries.enter(at, id);
+            } else if let Some(token) = self.end(id, now) {
+                ended.push(token);
+            }
+        }
+        self.remembered.forget_until(now);
+        Ticked { timed_out: Delivery::empty(timed_out), ended }
+    }
+
+    /// When `tick` is to be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [self.holds.next(), self.expiries.next()].into_iter().flatten().min()
+    }
+
+    /// From now on nothing is held; what is held is to be answered, with nothing.
+    pub fn drain(&mut self, now: Instant) -> Delivery {
+        self.draining = true;
+        let mut all = Vec::new();
+        for audience in self.audiences.waiting() {
+            all.extend(self.take_held(audience, now));
+        }
+        Delivery::empty(all)
+    }
+
+    /// What the held requests of an audience get.
+    fn deliver(
+        &mut self,
+        audience: AudienceId,
+        before: Versions,
+        concern: Concern,
+        change: Option<&Change>,
+        now: Instant,
+    ) -> Delivery {
+        let mut messages = Vec::new();
+        if concern.room_map {
+            messages.push(self.snapshot(audience, Kind::RoomMap));
+        }
+        if concern.room_map || concern.schedule {
+            messages.push(self.snapshot(audience, Kind::Schedule));
+        }
+        if let Some(change) = change.filter(|_| concern.occupation) {
+            let rooms = &self.audiences[audience].rooms.occupation;
+            let places = change.places.iter();
+            let update = change.states.iter().zip(places).filter(|(_, place)| rooms.contains(**place));
+            let update = update.map(|(state, _)| state.clone()).collect();
+            messages
+                .push(Message::new(Body::OccupationUpdate { version: change.versions.occupation, update }));
+        }
+        Delivery { messages: messages.into(), to: self.take_held(audience, now), seen: before }
+    }
+
+    fn take_held(&mut self, audience: AudienceId, now: Instant) -> Vec<(ChannelId, HoldId)> {
+        let versions = self.state.versions();
+        let ids = self.audiences.take_held(audience);
+        let mut taken = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(channel) = self.channels.get_mut(id) else { continue };
+            let Some(held) = channel.held.take() else { continue };
+            channel.idle_since = now;
+            channel.seen = versions;
+            taken.push((id, held.hold));
+        }
+        self.held -= taken.len();
+        taken
+    }
+
+    fn create(&mut self, token: Token, now: Instant) -> Result<(ChannelId, bool), TooManyChannels> {
+        if self.channels.len() >= self.terms.max_channels {
+            return Err(TooManyChannels(self.channels.len()));
+        }
+        let mut owed = Owed::default();
+        owed.add(Kind::Welcome);
+        owed.add(Kind::Tags);
+        let remembered = self.remembered.take(&token);
+        let restored = remembered.is_some();
+        if restored {
+            owed.add(Kind::RoomMap);
+            owed.add(Kind::Schedule);
+            owed.add(Kind::Occupation);
+        }
+        let filter = remembered.map_or_else(Filter::nothing, |filter| Filter {
+            occupation: self.state.known(&filter.occupation),
+            room_map: self.state.known(&filter.room_map),
+            schedule: self.state.known(&filter.schedule),
+        });
+        let id = self.channels.add(Channel {
+            token,
+            audience: self.audiences.join(filter, &self.state),
+            seen: self.state.versions(),
+            owed,
+            held: None,
+            idle_since: now,
+            queued: false,
+        });
+        self.expiries.enter(now + self.terms.channel_expiry, id);
+        Ok((id, restored))
+    }
+
+    fn end(&mut self, id: ChannelId, now: Instant) -> Option<Token> {
+        let channel = self.channels.remove(id)?;
+        let filter = self.audiences.filter(channel.audience).clone();
+        if self.audiences.leave(channel.audience) {
+            self.snapshots.forget();
+        }
+        if filter != Filter::nothing() {
+            self.remembered.add(channel.token.clone(), filter, now + Remembered::FOR);
+        }
+        Some(channel.token)
+    }
+
+    fn set_filter(&mut self, id: ChannelId, change: FilterChange) -> bool {
+        let Some(channel) = self.channels.get_mut(id) else { return false };
+        let old = self.audiences.filter(channel.audience);
+        let new = |change: Option<TagFilter>, old: &TagFilter| {
+            change.map_or_else(|| old.clone(), |filter| self.state.known(&filter))
+        };
+        let filter = Filter {
+            occupation: new(change.occupation, &old.occupation),
+            room_map: new(change.room_map, &old.room_map),
+            schedule: new(change.schedule, &old.schedule),
+        };
+        if filter == *old {
+            return false;
+        }
+        let left = std::mem::replace(&mut channel.audience, self.audiences.join(filter, &self.state));
+        if self.audiences.leave(left) {
+            self.snapshots.forget();
+        }
+        true
+    }
+
+    fn due(&self, id: ChannelId) -> Concern {
+        let Some(channel) = self.channels.get(id) else {
+            return Concern { occupation: false, room_map: false, schedule: false };
+        };
+        let (changed, seen) = (self.audiences[channel.audience].changed, channel.seen);
+        Concern {
+            occupation: changed.occupation > seen.occupation,
+            room_map: changed.room_map > seen.room_map,
+            schedule: changed.schedule > seen.schedule,
+        }
+    }
+
+    fn see_all_but(&mut self, id: ChannelId, due: Concern) {
+        let now = self.state.versions();
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        let at = |due: bool, seen, now| if due { seen } else { now };
+        channel.seen = Versions {
+            occupation: at(due.occupation, channel.seen.occupation, now.occupation),
+            room_map: at(due.room_map, channel.seen.room_map, now.room_map),
+            schedule: at(due.schedule, channel.seen.schedule, now.schedule),
+            tag_map: channel.seen.tag_map,
+        };
+    }
+
+    fn have_seen(&mut self, id: ChannelId, now: Instant) {
+        let versions = self.state.versions();
+        if let Some(channel) = self.channel(id) {
+            channel.seen = versions;
+            channel.idle_since = now;
+        }
+    }
+
+    fn hold(&mut self, id: ChannelId, now: Instant) -> HoldId {
+        self.last_hold += 1;
+        let hold = HoldId(self.last_hold);
+        let deadline = now + self.terms.hold;
+        if let Some(channel) = self.channels.get_mut(id) {
+            let place = self.audiences.hold(channel.audience, id);
+            channel.held = Some(Held { hold, deadline, place });
+            self.held += 1;
+            if !channel.queued {
+                channel.queued = true;
+                self.holds.enter(deadline, id);
+            }
+        }
+        hold
+    }
+
+    /// A held request is held no longer.
+    fn release(&mut self, id: ChannelId, now: Instant) -> Option<HoldId> {
+        let channel = self.channels.get_mut(id)?;
+        let held = channel.held.take()?;
+        channel.idle_since = now;
+        let moved = self.audiences.release(channel.audience, held.place);
+        if let Some(moved) = moved.and_then(|id| self.channels.get_mut(id)).and_then(|c| c.held.as_mut()) {
+            moved.place = held.place;
+        }
+        self.held -= 1;
+        Some(held.hold)
+    }
+
+    fn owed_messages(&mut self, audience: AudienceId, owed: &Owed) -> Vec<Arc<Message>> {
+        const ORDER: [Kind; 6] =
+            [Kind::Welcome, Kind::Tags, Kind::TagMap, Kind::RoomMap, Kind::Schedule, Kind::Occupation];
+        let mut messages: Vec<_> = ORDER
+            .into_iter()
+            .filter(|kind| owed.has(*kind))
+            .map(|kind| self.snapshot(audience, kind))
+            .collect();
+        messages.extend(owed.historic().iter().map(|range| Message::new(Body::HistoricUpdates(*range))));
+        messages
+    }
+
+    fn snapshot(&mut self, audience: AudienceId, kind: Kind) -> Arc<Message> {
+        let (state, rooms) = (&self.state, &self.audiences[audience].rooms);
+        let versions = state.versions();
+        let (made, body): (_, &dyn Fn() -> Body) = match kind {
+            Kind::Welcome => (Made::Welcome, &|| Body::Welcome),
+            Kind::Tags => (Made::Tags(versions.tag_map), &|| state.tags()),
+            Kind::TagMap => (Made::TagMap(versions.tag_map), &|| state.tag_map()),
+            Kind::RoomMap => {
+                (Made::RoomMap(audience, versions.room_map), &|| state.room_map(&rooms.room_map))
+            }
+            Kind::Schedule => {
+                (Made::Schedule(audience, versions.schedule), &|| state.schedule(&rooms.schedule))
+            }
+            Kind::Occupation => {
+                (Made::Occupation(audience, versions.occupation), &|| state.occupation(&rooms.occupation))
+            }
+        };
+        self.snapshots.of(made, body)
+    }
+
+    fn update_since(&mut self, audience: AudienceId, since: Version) -> Arc<Message> {
+        let (state, rooms) = (&self.state, &self.audiences[audience].rooms.occupation);
+        let made = Made::Update(audience, since, state.versions().occupation);
+        self.snapshots.of(made, || state.occupation_since(rooms, since))
+    }
+
+    fn channel(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.channels.get_mut(id)
+    }
+}
+
+/// What an answer would be owed as, if it were lost.
+enum Asked {
+    Kind(Kind),
+    Historic(HistoricRange),
+}
+
+/// A reply holds at most one message that bears occupation (invariant 7): old slaves apply the newest
+/// first (faults.md F2). The last of several is the newest, and covers what the others say.
+fn keep_last_occupation(messages: &mut Vec<Arc<Message>>) {
+    let last = messages.iter().rposition(|message| message.bears_occupation());
+    let mut at = 0;
+    messages.retain(|message| {
+        at += 1;
+        !message.bears_occupation() || Some(at - 1) == last
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! What is asked of the house, and what it says should happen.
+
+use super::channel::{ChannelId, HoldId, Owed};
+use super::message::{HistoricRange, Message};
+use super::tag::{Filter, FilterChange};
+use super::token::Token;
+use super::version::Versions;
+use std::sync::Arc;
+
+/// What a request asks of a channel.
+#[derive(Debug, Clone)]
+pub struct Poll {
+    /// The channel's name: one that has none is made.
+    pub token: Token,
+    /// In the order of the request.
+    pub asks: Vec<Ask>,
+}
+
+/// One message of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// `set_msgFilter`: has no answer.
+    SetFilter(FilterChange),
+    /// `get_occupation`.
+    Occupation,
+    /// `get_roomMap`.
+    RoomMap,
+    /// `get_schedule`.
+    Schedule,
+    /// `get_tag_names`.
+    Tags,
+    /// `get_tagMap`.
+    TagMap,
+    /// `get_historic_updates`.
+    HistoricUpdates(HistoricRange),
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub struct Polled {
+    /// The channel it is for.
+    pub channel: ChannelId,
+    /// An older request on this channel, to be answered at once, empty.
+    pub superseded: Option<HoldId>,
+    /// Its filter, where this request set it: to be saved.
+    pub filter: Option<Filter>,
+    /// What to do with the request.
+    pub outcome: Outcome,
+}
+
+/// What to do with a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Answer it now.
+    Answer(Reply),
+    /// Keep it until something comes.
+    Hold(HoldId),
+}
+
+/// Messages for one request.
+#[derive(Debug)]
+pub struct Reply {
+    /// In this order; none where the hold timed out.
+    pub messages: Arc<[Arc<Message>]>,
+    /// To be returned if they could not be handed over whole.
+    pub receipt: Receipt,
+}
+
+/// What a channel is owed again if its reply is lost.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    pub(super) channel: ChannelId,
+    pub(super) seen: Versions,
+    pub(super) owed: Owed,
+}
+
+impl Receipt {
+    /// For a reply without messages: its loss loses nothing.
+    pub fn nothing(channel: ChannelId) -> Receipt {
+        Receipt { channel, seen: Versions::LAST, owed: Owed::default() }
+    }
+}
+
+/// The same messages for several held requests.
+#[derive(Debug)]
+pub struct Delivery {
+    /// In this order.
+    pub messages: Arc<[Arc<Message>]>,
+    /// Whose requests they answer.
+    pub to: Vec<(ChannelId, HoldId)>,
+    pub(super) seen: Versions,
+}
+
+impl Delivery {
+    pub(super) fn empty(to: Vec<(ChannelId, HoldId)>) -> Delivery {
+        Delivery { messages: Arc::new([]), to, seen: Versions::LAST }
+    }
+
+    /// What to return if a channel's part could not be handed over whole.
+    pub fn receipt(&self, channel: ChannelId) -> Receipt {
+        Receipt { channel, seen: self.seen, owed: Owed::default() }
+    }
+}
+
+/// What the passing of time brings.
+#[derive(Debug)]
+pub struct Ticked {
+    /// For requests that were held long enough: nothing.
+    pub timed_out: Delivery,
+    /// Channels that have ended.
+    pub ended: Vec<Token>,
+}
+
+/// There are as many channels as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there are {0} channels already, the most that http.max_channels allows")]
+pub struct TooManyChannels(pub usize);
+
+/// How many of what there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Channels.
+    pub channels: usize,
+    /// Requests that are held.
+    pub held: usize,
+    /// Distinct filters.
+    pub filters: usize,
+}

@@ -1,0 +1,510 @@
+//! The state: which PCs there are, in which rooms, how they are, and what is reserved.
+
+use super::message::{Body, RoomEntry};
+use super::pc::{Occupation, PcName};
+use super::room::{RoomKey, RoomPlan, Rules};
+use super::rooms::{RoomId, RoomSet};
+use super::schedule::Reservation;
+use super::source::{Source, Timestamp};
+use super::tag::{Filter, Tag, TagFilter};
+use super::version::{Version, Versions};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// How far the state may grow by what is pushed (faults.md S3).
+#[derive(Debug, Clone, Copy)]
+pub struct Growth {
+    /// PCs there may be.
+    pub pcs: usize,
+    /// Rooms there may be, those of the setup included.
+    pub rooms: usize,
+    /// Sources there may be.
+    pub sources: usize,
+}
+
+/// What the setup says of rooms.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The rooms it lists.
+    pub rooms: Vec<RoomPlan>,
+    /// Which room a PC's name implies.
+    pub rules: Rules,
+    /// Limits.
+    pub growth: Growth,
+}
+
+/// What was there before the daemon started.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// The last state of each PC.
+    pub pcs: Vec<(PcName, Occupation)>,
+    /// The sources that have reported.
+    pub sources: Vec<Source>,
+    /// The versions to go on from.
+    pub versions: Versions,
+}
+
+/// States that one source reports at one time: one change.
+#[derive(Debug, Clone)]
+pub struct Push {
+    source: Source,
+    at: Timestamp,
+    states: Vec<(PcName, Occupation)>,
+}
+
+impl Push {
+    /// A push of these states.
+    ///
+    /// # Errors
+    /// With the names that occur twice.
+    pub fn new(
+        source: Source,
+        at: Timestamp,
+        states: Vec<(PcName, Occupation)>,
+    ) -> Result<Push, Vec<PcName>> {
+        let mut names = HashSet::with_capacity(states.len());
+        let twice: Vec<PcName> =
+            states.iter().filter(|(name, _)| !names.insert(name)).map(|(name, _)| name.clone()).collect();
+        if twice.is_empty() { Ok(Push { source, at, states }) } else { Err(twice) }
+    }
+}
+
+/// What a push changed.
+#[derive(Debug)]
+pub struct Change {
+    /// The versions after it.
+    pub versions: Versions,
+    /// When it was reported.
+    pub at: Timestamp,
+    /// By whom.
+    pub source: Source,
+    /// The PCs that changed, in the order of the push.
+    pub states: Arc<[(PcName, Occupation)]>,
+    /// The rooms they are in, one a PC.
+    pub(super) places: Vec<RoomId>,
+    /// The rooms with a PC whose state is another now.
+    pub(super) occupied: RoomSet,
+    /// The rooms with a PC that was not there before.
+    pub(super) grown: RoomSet,
+}
+
+/// Why nothing of a push was applied.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There are as many sources as there may be, and this is another.
+    Sources {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// These PCs are new, and there is no place for them.
+    Pcs {
+        /// Each with why.
+        names: Vec<(PcName, NoPlace)>,
+    },
+}
+
+/// Why a new PC has no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlace {
+    /// There are as many PCs as there may be.
+    #[error("this PC is new, and there are {0} PCs already, the most that limits.pcs allows")]
+    Pcs(usize),
+    /// It would need a room that is not there, and there are as many rooms as there may be.
+    #[error("this PC implies a new room, and there are {0} rooms already, the most that limits.rooms allows")]
+    Rooms(usize),
+}
+
+#[derive(Debug)]
+struct Pc {
+    name: PcName,
+    room: RoomId,
+    occupation: Occupation,
+    /// The version of the last change of its state.
+    changed: Version,
+}
+
+#[derive(Debug)]
+struct Room {
+    key: RoomKey,
+    name: String,
+    tags: Vec<Tag>,
+    /// In the order of their names.
+    pcs: Vec<PcId>,
+    schedule: Vec<Reservation>,
+    /// The versions of the last change of a state in it, of its PCs, and of its schedule.
+    changed: Versions,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct PcId(u32);
+
+/// The state of all PCs and rooms, with its versions.
+#[derive(Debug)]
+pub struct State {
+    rules: Rules,
+    growth: Growth,
+    tags: Vec<Tag>,
+    rooms: Vec<Room>,
+    room_ids: HashMap<RoomKey, RoomId>,
+    pcs: Vec<Pc>,
+    pc_ids: HashMap<PcName, PcId>,
+    sources: HashSet<Source>,
+    /// All PCs by their last change: what came after any version is its end.
+    by_change: BTreeSet<(Version, PcId)>,
+    versions: Versions,
+}
+
+impl State {
+    /// The state that was left, in the rooms of `plan`. PCs and rooms that are beyond a limit
+    /// lowered since are kept: a limit bounds growth.
+    pub fn new(plan: Plan, remains: Remains) -> State {
+        let mut state = State {
+            rules: plan.rules,
+            growth: plan.growth,
+            tags: Vec::new(),
+            rooms: Vec::new(),
+            room_ids: HashMap::new(),
+            pcs: Vec::new(),
+            pc_ids: HashMap::new(),
+            sources: remains.sources.into_iter().collect(),
+            by_change: BTreeSet::new(),
+            versions: remains.versions,
+        };
+        for room in plan.rooms {
+            for tag in &room.tags {
+                if !state.tags.contains(tag) {
+                    state.tags.push(tag.clone());
+                }
+            }
+            state.add_room(room);
+        }
+        for (name, occupation) in remains.pcs {
+            // Of a name that was left twice the last counts: a roomMap names a PC once.
+            if let Some(id) = state.pc_ids.get(&name).copied() {
+                state.set(id, occupation, state.versions.occupation);
+                continue;
+            }
+            let key = state.rules.room_of(&name);
+            state.add_pc(name, key, occupation, state.versions.occupation);
+        }
+        state
+    }
+
+    /// The versions now.
+    pub fn versions(&self) -> Versions {
+        self.versions
+    }
+
+    /// Spends a version on what differs from the last run's (`then`), where that is known: rooms and
+    /// tags come from the setup, which may have changed while the daemon was off (invariant 4).
+    pub fn advance_past(&mut self, then: Digests) {
+        let now = self.digests();
+        let bump =
+            |version: &mut Version, same: bool| *version = if same { *version } else { version.next() };
+        bump(&mut self.versions.room_map, now.room_map == then.room_map);
+        bump(&mut self.versions.schedule, now.schedule == then.schedule);
+        bump(&mut self.versions.tag_map, now.tag_map == then.tag_map);
+    }
+
+    /// Fingerprints of what has a version but is not in the history.
+    pub fn digests(&self) -> Digests {
+        fn digest(of: &impl Hash) -> u64 {
+            let mut hasher = DefaultHasher::new();
+            of.hash(&mut hasher);
+            hasher.finish()
+        }
+        let mut rooms: Vec<_> = self.rooms.iter().collect();
+        rooms.sort_by(|a, b| a.key.cmp(&b.key));
+        let names =
+            |room: &Room| -> Vec<&str> { room.pcs.iter().map(|pc| self.pc(*pc).name.as_str()).collect() };
+        Digests {
+            room_map: digest(
+                &rooms.iter().map(|r| (r.key.as_str(), r.name.as_str(), names(r))).collect::<Vec<_>>(),
+            ),
+            // Only rooms that stand in these messages: one that appears without does not change them.
+            schedule: digest(
+                &rooms
+                    .iter()
+                    .filter(|r| !r.schedule.is_empty())
+                    .map(|r| (r.key.as_str(), &r.schedule))
+                    .collect::<Vec<_>>(),
+            ),
+            tag_map: digest(
+                &rooms
+                    .iter()
+                    .filter(|r| !r.tags.is_empty())
+                    .map(|r| (r.key.as_str(), r.tags.iter().map(Tag::as_str).collect::<BTreeSet<_>>()))
+                    .collect::<Vec<_>>(),
+            ),
+        }
+    }
+
+    /// Applies a push: all of it, or nothing of it. `None` where it changes nothing: that spends no
+    /// version (faults.md P7).
+    ///
+    /// # Errors
+    /// When the state would grow beyond its limits.
+    pub fn apply(&mut self, push: Push) -> Result<Option<Change>, Refused> {
+        let mut states = Vec::new();
+        let mut newcomers = Vec::new();
+        for (name, occupation) in push.states {
+            match self.pc_ids.get(&name) {
+                Some(id) if self.pc(*id).occupation == occupation => continue,
+                Some(_) => {}
+                None => newcomers.push(name.clone()),
+            }
+            states.push((name, occupation));
+        }
+        if states.is_empty() {
+            return Ok(None);
+        }
+        if !self.sources.contains(&push.source) && self.sources.len() >= self.growth.sources {
+            return Err(Refused::Sources { limit: self.growth.sources });
+        }
+        let newcomers = self.places_of(newcomers)?;
+
+        self.sources.insert(push.source.clone());
+        self.versions.occupation = self.versions.occupation.next();
+        if !newcomers.is_empty() {
+            self.versions.room_map = self.versions.room_map.next();
+        }
+        let version = self.versions.occupation;
+        let (mut occupied, mut grown) = (RoomSet::new(), RoomSet::new());
+        let mut newcomers = newcomers.into_iter();
+        let mut places = Vec::with_capacity(states.len());
+        for (name, occupation) in &states {
+            let room = match self.pc_ids.get(name).copied() {
+                Some(id) => self.set(id, *occupation, version),
+                None => {
+                    // The newcomers stand in the order of the push.
+                    let key = newcomers.next().map_or_else(RoomKey::none, |(_, key)| key);
+                    let room = self.add_pc(name.clone(), key, *occupation, version);
+                    self.room_mut(room).changed.room_map = self.versions.room_map;
+                    grown.insert(room);
+                    room
+                }
+            };
+            self.room_mut(room).changed.occupation = version;
+            occupied.insert(room);
+            places.push(room);
+        }
+        Ok(Some(Change {
+            versions: self.versions,
+            at: push.at,
+            source: push.source,
+            states: states.into(),
+            places,
+            occupied,
+            grown,
+        }))
+    }
+
+    /// Takes over what is reserved today; rooms that are not named have no reservations. Returns the
+    /// rooms whose reservations are others now; none: no version was spent.
+    pub fn set_schedule(&mut self, schedule: &HashMap<RoomKey, Vec<Reservation>>) -> Option<RoomSet> {
+        const NONE: &Vec<Reservation> = &Vec::new();
+        let new = |room: &Room| schedule.get(&room.key).unwrap_or(NONE).clone();
+        let changed: Vec<usize> =
+            (0..self.rooms.len()).filter(|i| self.rooms[*i].schedule != new(&self.rooms[*i])).collect();
+        if changed.is_empty() {
+            return None;
+        }
+        self.versions.schedule = self.versions.schedule.next();
+        for i in &changed {
+            self.rooms[*i].schedule = new(&self.rooms[*i]);
+            self.rooms[*i].changed.schedule = self.versions.schedule;
+        }
+        Some(changed.into_iter().map(|i| RoomId(i as u32)).collect())
+    }
+
+    /// `filter` without the tags that no room carries.
+    pub fn known(&self, filter: &TagFilter) -> TagFilter {
+        match filter {
+            TagFilter::Everything => TagFilter::Everything,
+            TagFilter::Tags(tags) => {
+                TagFilter::Tags(tags.iter().filter(|tag| self.tags.contains(tag)).cloned().collect())
+            }
+        }
+    }
+
+    /// The rooms that pass a filter.
+    pub(super) fn passing(&self, filter: &TagFilter) -> RoomSet {
+        match filter {
+            TagFilter::Everything => RoomSet::All,
+            TagFilter::Tags(_) => self
+                .rooms_in(&RoomSet::All)
+                .filter(|(_, room)| filter.passes(&room.tags))
+                .map(|(id, _)| id)
+                .collect(),
+        }
+    }
+
+    /// The versions of the last change that one with `filter` would have heard of.
+    pub(super) fn last_change(&self, filter: &Filter) -> Versions {
+        let last = |filter: &TagFilter, of: fn(&Room) -> Version| {
+            let rooms = self.passing(filter);
+            self.rooms_in(&rooms).map(|(_, room)| of(room)).max().unwrap_or_default()
+        };
+        Versions {
+            occupation: last(&filter.occupation, |room| room.changed.occupation),
+            room_map: last(&filter.room_map, |room| room.changed.room_map),
+            schedule: last(&filter.schedule, |room| room.changed.schedule),
+            tag_map: self.versions.tag_map,
+        }
+    }
+
+    /// The message `tags`.
+    pub(super) fn tags(&self) -> Body {
+        Body::Tags { version: self.versions.tag_map, tags: self.tags.clone() }
+    }
+
+    /// The message `tagMap`.
+    pub(super) fn tag_map(&self) -> Body {
+        let rooms = |tag: &Tag| {
+            self.rooms.iter().filter(|room| room.tags.contains(tag)).map(|room| room.key.clone()).collect()
+        };
+        let tag_map = self.tags.iter().map(|tag| (tag.clone(), rooms(tag))).collect();
+        Body::TagMap { version: self.versions.tag_map, tag_map }
+    }
+
+    /// The message `occupation` for some rooms.
+    pub(super) fn occupation(&self, rooms: &RoomSet) -> Body {
+        let occupation = self
+            .rooms_in(rooms)
+            .flat_map(|(_, room)| &room.pcs)
+            .map(|id| (self.pc(*id).name.clone(), self.pc(*id).occupation))
+            .collect();
+        Body::Occupation { version: self.versions.occupation, occupation }
+    }
+
+    /// The message `occupation_update` with what has changed in some rooms since a version, oldest
+    /// first. It walks the changes since, not the PCs. Its version is the present one, as a snapshot's:
+    /// of a reply that was given back late, the client may have seen a newer version than the last of
+    /// these changes (faults.md C5).
+    pub(super) fn occupation_since(&self, rooms: &RoomSet, since: Version) -> Body {
+        let changed = self.by_change.range((since.next(), PcId(0))..).map(|(_, id)| self.pc(*id));
+        let passing = changed.filter(|pc| rooms.contains(pc.room));
+        let update = passing.map(|pc| (pc.name.clone(), pc.occupation)).collect();
+        Body::OccupationUpdate { version: self.versions.occupation, update }
+    }
+
+    /// The message `roomMap` for some rooms.
+    pub(super) fn room_map(&self, rooms: &RoomSet) -> Body {
+        let entry = |room: &Room| RoomEntry {
+            key: room.key.clone(),
+            name: room.name.clone(),
+            pcs: room.pcs.iter().map(|id| self.pc(*id).name.clone()).collect(),
+        };
+        let room_map = self.rooms_in(rooms).map(|(_, room)| entry(room)).collect();
+        Body::RoomMap { version: self.versions.room_map, room_map }
+    }
+
+    /// The message `schedule` for some rooms.
+    pub(super) fn schedule(&self, rooms: &RoomSet) -> Body {
+        let schedule = self
+            .rooms_in(rooms)
+            .filter(|(_, room)| !room.schedule.is_empty())
+            .map(|(_, room)| (room.key.clone(), room.schedule.clone()))
+            .collect();
+        Body::Schedule { version: self.versions.schedule, schedule }
+    }
+
+    /// The rooms that new PCs imply, if there is place for all of them. The rules are asked only of as
+    /// many as there is place for: a push may name tens of thousands.
+    fn places_of(&self, newcomers: Vec<PcName>) -> Result<Vec<(PcName, RoomKey)>, Refused> {
+        let mut room_for = self.growth.pcs.saturating_sub(self.pcs.len());
+        let mut rooms_for = self.growth.rooms.saturating_sub(self.rooms.len());
+        let mut new_rooms = HashSet::new();
+        let mut refused = Vec::new();
+        let mut placed = Vec::new();
+        for name in newcomers {
+            if room_for == 0 {
+                refused.push((name, NoPlace::Pcs(self.pcs.len())));
+                continue;
+            }
+            let key = self.rules.room_of(&name);
+            if !self.room_ids.contains_key(&key) && !new_rooms.contains(&key) {
+                if rooms_for == 0 {
+                    refused.push((name, NoPlace::Rooms(self.rooms.len())));
+                    continue;
+                }
+                rooms_for -= 1;
+                new_rooms.insert(key.clone());
+            }
+            room_for -= 1;
+            placed.push((name, key));
+        }
+        if refused.is_empty() { Ok(placed) } else { Err(Refused::Pcs { names: refused }) }
+    }
+
+    fn add_room(&mut self, plan: RoomPlan) -> RoomId {
+        let id = RoomId(self.rooms.len() as u32);
+        self.room_ids.insert(plan.key.clone(), id);
+        self.rooms.push(Room {
+            key: plan.key,
+            name: plan.name,
+            tags: plan.tags,
+            pcs: Vec::new(),
+            schedule: Vec::new(),
+            changed: self.versions,
+        });
+        id
+    }
+
+    /// A room that is not listed appears by itself, with its key as its name, untagged.
+    fn add_pc(&mut self, name: PcName, key: RoomKey, occupation: Occupation, changed: Version) -> RoomId {
+        let room = match self.room_ids.get(&key) {
+            Some(room) => *room,
+            None => self.add_room(RoomPlan { name: key.as_str().into(), key, tags: Vec::new() }),
+        };
+        let id = PcId(self.pcs.len() as u32);
+        let pcs = &self.rooms[room.0 as usize].pcs;
+        let at = pcs.partition_point(|other| self.pc(*other).name < name);
+        self.rooms[room.0 as usize].pcs.insert(at, id);
+        self.pc_ids.insert(name.clone(), id);
+        self.by_change.insert((changed, id));
+        self.pcs.push(Pc { name, room, occupation, changed });
+        room
+    }
+
+    fn set(&mut self, id: PcId, occupation: Occupation, version: Version) -> RoomId {
+        let pc = &mut self.pcs[id.0 as usize];
+        self.by_change.remove(&(pc.changed, id));
+        self.by_change.insert((version, id));
+        pc.occupation = occupation;
+        pc.changed = version;
+        pc.room
+    }
+
+    fn pc(&self, id: PcId) -> &Pc {
+        &self.pcs[id.0 as usize]
+    }
+
+    fn room_mut(&mut self, id: RoomId) -> &mut Room {
+        &mut self.rooms[id.0 as usize]
+    }
+
+    fn rooms_in<'a>(&'a self, rooms: &'a RoomSet) -> impl Iterator<Item = (RoomId, &'a Room)> {
+        self.rooms
+            .iter()
+            .enumerate()
+            .map(|(i, room)| (RoomId(i as u32), room))
+            .filter(|(id, _)| rooms.contains(*id))
+    }
+}
+
+/// Fingerprints of the roomMap, the schedule and the tagMap. Equal ones mean equal content, in this
+/// build; another build's may differ, which spends a version without need and does no harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digests {
+    /// Of the rooms, their names and the PCs in them.
+    pub room_map: u64,
+    /// Of what is reserved.
+    pub schedule: u64,
+    /// Of the tags of the rooms.
+    pub tag_map: u64,
+}
+
+#[cfg(test)]
+mod tests;

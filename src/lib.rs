@@ -1,0 +1,7 @@
+//! tkbd: which seats are free now.
+//!
+//! The map of the house (ARCHITECTURE.md has the plan, and what may not change):
+//!
+//! - [`core`] the state, the channels, and who is owed what: pure, told the time, returns what should happen.
+
+pub mod core;
