@@ -3,5 +3,7 @@
 //! The map of the house (ARCHITECTURE.md has the plan, and what may not change):
 //!
 //! - [`core`] the state, the channels, and who is owed what: pure, told the time, returns what should happen.
+//! - [`wire`] bytes to core types and back.
 
 pub mod core;
+pub mod wire;
