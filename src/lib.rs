@@ -4,6 +4,8 @@
 //!
 //! - [`core`] the state, the channels, and who is owed what: pure, told the time, returns what should happen.
 //! - [`wire`] bytes to core types and back.
+//! - [`history`] what happened, in SQLite, on its own threads.
 
 pub mod core;
+pub mod history;
 pub mod wire;

@@ -1,0 +1,270 @@
+//! The history: what was pushed, kept in one SQLite file, with all that a restart needs. Every line of SQL of the
+//! house stands in this room, and none of it runs where anybody waits: one thread writes, one reads.
+//!
+//! A record goes the same way always: a [`Place`] in the bounded queue is taken before the hub's lock, filled under
+//! it (which cannot block or fail, so that the rows stand in the order of the versions: invariant 5), and the
+//! [`Acknowledgement`] is awaited after it. The writer takes what waits, commits it in one transaction and then
+//! acknowledges all of it (invariant 9).
+
+mod adopt;
+mod error;
+mod filters;
+#[cfg(test)]
+mod measure;
+mod open;
+mod reader;
+mod restore;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use error::{CloseError, Full, NotDurable, OpenError, ReadError};
+
+use crate::core::message::{HistoricRange, HistoricUpdate};
+use crate::core::pc::{Occupation, PcName};
+use crate::core::source::{Source, Timestamp};
+use crate::core::state::Digests;
+use crate::core::tag::Filter;
+use crate::core::token::Token;
+use crate::core::version::Versions;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::{mpsc, oneshot};
+use writer::Writing;
+
+/// How long a close waits for the disk: a stop must end within five seconds (faults.md O2).
+const CLOSING: Duration = Duration::from_secs(4);
+
+/// How long of it for the reads that are under way; a read takes milliseconds.
+const READING: Duration = Duration::from_secs(1);
+
+/// Which file, and how much may wait for it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The database; it is created where there is none.
+    pub path: PathBuf,
+    /// How many records may wait for the disk.
+    pub backlog: usize,
+}
+
+impl Options {
+    /// Enough for minutes of pushes on a large campus while a disk is away, and a few MiB at most.
+    pub const BACKLOG: usize = 16_384;
+}
+
+/// What the file held when it was opened.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    /// The last state of each PC, by the order of the rows and never by their time (faults.md K1).
+    pub pcs: Vec<(PcName, Occupation)>,
+    /// Who has pushed before.
+    pub sources: Vec<Source>,
+    /// Where to go on. After an unclean stop they are past all that may have been shown and not recorded.
+    pub versions: Versions,
+    /// What [`History::close`] was told, if the last stop was clean.
+    pub digests: Option<Digests>,
+    /// Saved filters, newest first, with how long ago their channels ended; zero for channels that lived when the
+    /// daemon stopped. From now on all of them count as ended: when a channel returns, record its filter again.
+    pub filters: Vec<(Token, Filter, Duration)>,
+    /// Set when this open adopted an original database.
+    pub adopted: Option<Adopted>,
+}
+
+/// How an original database was brought over (faults.md D8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// How many rows it had, and has.
+    pub rows: u64,
+    /// Where the file is kept as it was.
+    pub copy: PathBuf,
+    /// One line for each name or state that was not as it should be, and how often; bounded.
+    pub damaged: Vec<String>,
+}
+
+/// What is to be remembered.
+#[derive(Debug, Clone)]
+pub enum Record {
+    /// A push that changed something.
+    Push {
+        /// The versions after it.
+        versions: Versions,
+        /// When it arrived.
+        at: Timestamp,
+        /// Who pushed.
+        source: Source,
+        /// The PCs it changed, and what to.
+        states: Arc<[(PcName, Occupation)]>,
+    },
+    /// The versions after a change that no push made.
+    Versions(Versions),
+    /// Nothing; acknowledged when all before it is on the disk.
+    Barrier,
+    /// A living channel listens to this.
+    Filter {
+        /// The channel.
+        token: Token,
+        /// What it listens to.
+        filter: Filter,
+    },
+    /// A channel ended; its filter is kept for a day from then.
+    FilterEnded {
+        /// The channel.
+        token: Token,
+        /// When it ended.
+        at: Timestamp,
+    },
+}
+
+/// How the history is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// How many records are not on the disk yet; places that were taken count.
+    pub backlog: usize,
+    /// Why nothing can be written at present, if nothing can.
+    pub trouble: Option<String>,
+}
+
+impl Status {
+    /// Whether records reach the disk.
+    pub fn healthy(&self) -> bool {
+        self.trouble.is_none()
+    }
+}
+
+/// Opens the history and starts the threads that write and read it. An absent file is created, an older one brought
+/// up to date, an original database adopted. It blocks: on the disk, and up to five seconds on another program's lock.
+///
+/// # Errors
+/// See [`OpenError`]; the file is as it was, and none was created where the path is unusable.
+pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
+    let backlog = options.backlog.clamp(1, 1 << 20);
+    let opened = open::open(&options.path, backlog)?;
+    let path = opened.path.clone();
+    let no_thread = |error| OpenError::io(&options.path, &error);
+
+    let (reads, requests) = mpsc::channel(reader::WAITING);
+    std::thread::Builder::new()
+        .name("history-read".into())
+        .spawn(move || reader::run(&path, requests))
+        .map_err(no_thread)?;
+    let (writing, restored) = (Writing::start(opened.store, backlog).map_err(no_thread)?, opened.restored);
+    Ok((History(Some(Handle { writing, reads })), restored))
+}
+
+/// A handle on the history; cheap to clone. When the last one goes without [`History::close`] what waits is still
+/// written, but the stop counts as unclean.
+#[derive(Clone)]
+pub struct History(Option<Handle>);
+
+#[derive(Clone)]
+struct Handle {
+    writing: Writing,
+    reads: mpsc::Sender<reader::Request>,
+}
+
+impl History {
+    /// No file: whatever is recorded is acknowledged at once, and there is nothing to read.
+    pub fn none() -> History {
+        History(None)
+    }
+
+    /// Takes a place in the queue, before the hub's lock is taken.
+    ///
+    /// # Errors
+    /// When as many records wait as may, or the history has ended.
+    pub fn reserve(&self) -> Result<Place, Full> {
+        let Some(handle) = &self.0 else { return Ok(Place(None)) };
+        handle.writing.queue.clone().try_reserve_owned().map(|permit| Place(Some(permit))).map_err(|_| Full)
+    }
+
+    /// Takes a place while more than half of the queue is free: for records that may be skipped, so that they never
+    /// take the places of pushes.
+    pub fn reserve_spare(&self) -> Option<Place> {
+        let spare = |handle: &Handle| {
+            let queue = &handle.writing.queue;
+            queue.capacity() * 2 > queue.max_capacity()
+        };
+        if self.0.as_ref().is_none_or(spare) { self.reserve().ok() } else { None }
+    }
+
+    /// The rows of `range`, oldest first; none past the end.
+    ///
+    /// # Errors
+    /// When too many reads wait, or the file cannot be read.
+    pub async fn updates(&self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
+        let Some(handle) = &self.0 else { return Ok(Vec::new()) };
+        let (reply, answer) = oneshot::channel();
+        handle.reads.try_send(reader::Request::Updates(range, reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ReadError::Busy,
+            mpsc::error::TrySendError::Closed(_) => ReadError::Closed,
+        })?;
+        answer.await.map_err(|_| ReadError::Closed)?
+    }
+
+    /// Commits what waits, marks a clean stop at `versions` and closes the file. Call it when nothing more will be
+    /// recorded: a place that is still held is waited for, in vain after four seconds.
+    ///
+    /// # Errors
+    /// When the disk did not take it in time, or the history had ended. The next start then counts as unclean.
+    pub async fn close(&self, versions: Versions, digests: Digests) -> Result<(), CloseError> {
+        let Some(handle) = &self.0 else { return Ok(()) };
+        let closing = async {
+            // The reader goes first: the last connection to close tidies the log away.
+            let (done, ended) = oneshot::channel();
+            let reads = async {
+                if handle.reads.send(reader::Request::End(done)).await.is_ok() {
+                    let _ = ended.await;
+                }
+            };
+            let _ = tokio::time::timeout(READING, reads).await;
+            handle.writing.close(versions, digests).await
+        };
+        tokio::time::timeout(CLOSING, closing).await.unwrap_or(Err(CloseError::TimedOut))
+    }
+
+    /// How the history is doing, for health and logs.
+    pub fn status(&self) -> Status {
+        self.0.as_ref().map(|handle| handle.writing.status()).unwrap_or_default()
+    }
+}
+
+/// A place in the queue. Dropped, it is free again.
+#[must_use = "a place that is dropped records nothing"]
+pub struct Place(Option<mpsc::OwnedPermit<writer::Job>>);
+
+impl Place {
+    /// Puts `record` into the queue. It cannot block and cannot fail, so it may be called under the hub's lock; rows
+    /// stand in the order of these calls.
+    pub fn record(self, record: Record) -> Acknowledgement {
+        Acknowledgement(self.0.map(|permit| {
+            let (done, durable) = oneshot::channel();
+            permit.send(writer::Job::Record(record, done));
+            durable
+        }))
+    }
+}
+
+/// The promise that a record will be on the disk. Dropped, the record is written all the same.
+#[must_use = "only an awaited acknowledgement says that the record is on the disk"]
+pub struct Acknowledgement(Option<oneshot::Receiver<()>>);
+
+impl Acknowledgement {
+    /// Waits until the record is on the disk.
+    ///
+    /// # Errors
+    /// When the writer ended before.
+    pub async fn durable(self) -> Result<(), NotDurable> {
+        match self.0 {
+            Some(durable) => durable.await.map_err(|_| NotDurable),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The wall clock, in seconds since 1970; only for how long filters are kept.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
