@@ -1,0 +1,184 @@
+//! What was written (TOML, variables, arguments) → what it means, resolved once.
+//!
+//! Layers are asked key by key, the top one first (`layers`, `reader`, `fields`); each answer is parsed into
+//! the type that the rest of the house uses (`resolve`, `rooms`, `rules`, `tokens`, `network`); all
+//! that is wrong is told at once, with its place (`mistake`), before a port or a file is touched
+//! (faults.md O1). Nothing outside this module sees a setting as text that is not meant as text.
+
+mod duration;
+mod fields;
+mod layers;
+mod mistake;
+mod near;
+mod network;
+mod place;
+mod reader;
+mod resolve;
+mod rooms;
+mod rules;
+mod secrets;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod written;
+
+pub use mistake::{Mistake, SetupError};
+pub use place::Origin;
+
+use crate::core::room::{RoomPlan, Rules};
+use crate::core::source::Source;
+use chrono_tz::Tz;
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The setup that is used where none is named: the site for which the old page was made.
+pub const DEFAULT: &str = include_str!("../../setups/default.toml");
+
+/// The setup of a made-up campus, for `tkbd demo`.
+pub const DEMO: &str = include_str!("../../setups/demo.toml");
+
+/// What the daemon is told before it starts.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// In whose days and hours the schedule is told.
+    pub timezone: Tz,
+    /// The door for pages and channels.
+    pub http: Http,
+    /// The door for pushes.
+    pub push: Push,
+    /// Where changes are kept.
+    pub history: HistoryFile,
+    /// The rooms, in the order of the file; `none` is always among them.
+    pub rooms: Vec<RoomPlan>,
+    /// Which room a PC's name implies; its aliases are those of the rooms.
+    pub rules: Rules,
+    /// How far the state may grow.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// The door for pages and channels (`[http]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// At least one address.
+    pub listen: Vec<SocketAddr>,
+    /// Under which path the page and the channels are served; begins with a slash.
+    pub path: String,
+    /// How long a request waits for something to tell.
+    pub hold: Duration,
+    /// How long after its last reply a channel that nobody asks for ends.
+    pub channel_expiry: Duration,
+    /// How many channels there may be.
+    pub max_channels: usize,
+    /// How long a connection may stand idle between requests.
+    pub idle: Duration,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
+    /// How many bytes it may have.
+    pub max_head: usize,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// How many bytes it may have.
+    pub max_body: usize,
+}
+
+/// The door for pushes (`[push]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// Its addresses; none: the door stays shut.
+    pub listen: Vec<SocketAddr>,
+    /// From where pushes are taken; IPv4 networks in IPv4 form.
+    pub allow: Vec<IpNet>,
+    /// Where there are any, a push must come with one.
+    pub tokens: Vec<PushToken>,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Host names, in lower case, that `Host` may hold besides IP addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// How many bytes a push may have.
+    pub max_body: usize,
+    /// How long one may take to arrive.
+    pub timeout: Duration,
+    /// How many connections there may be at once.
+    pub max_connections: usize,
+}
+
+/// A token that a push may come with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushToken {
+    /// The SHA-256 of the token, which itself is written nowhere.
+    pub sha256: [u8; 32],
+    /// The only source that it is good for; none: any.
+    pub source: Option<Source>,
+}
+
+/// Where changes are kept (`[history]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryFile {
+    /// Whether they are.
+    pub enabled: bool,
+    /// The database; a relative path begins in the working directory.
+    pub db: PathBuf,
+    /// How many changes may wait for the disk.
+    pub backlog: usize,
+    /// How long a push waits to be recorded before it is answered 202.
+    pub acknowledge_within: Duration,
+}
+
+/// How far the state may grow (`[limits]`, faults.md S3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// PCs that are known.
+    pub pcs: usize,
+    /// Rooms, those of the setup and those that pushes bring.
+    pub rooms: usize,
+    /// Sources that have ever pushed.
+    pub sources: usize,
+}
+
+/// What is logged, and how (`[log]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Directives that `tracing_subscriber::EnvFilter` takes.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people at a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Resolves a setup: built-in defaults, over them the file (without one, [`DEFAULT`]), over it those
+/// of the `environment` that begin with `TKBD_`, over them the `sets`, each `key=value`.
+///
+/// # Errors
+/// With everything that is wrong with it, as far as that can be told at once.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+    sets: &[String],
+) -> Result<Setup, SetupError> {
+    let layers = layers::page(file)
+        .and_then(|page| layers::Layers::read(page, environment, sets))
+        .map_err(SetupError::new)?;
+    resolve::resolve(reader::Reader::new(layers))
+}
+
+/// The process's variables, for [`load`]. Those that are not UTF-8 are shown with replacement
+/// characters and so refused with a reason, where `std::env::vars` would panic.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}

@@ -1,0 +1,229 @@
+//! Every key, what it means, its default and its bounds. The reasons stand in `setups/example.toml`,
+//! where the people who change the figures read them.
+
+use super::mistake::{Refusal, SetupError};
+use super::near::{nearest, quoted};
+use super::network::{address, clash, host, loopback, network};
+use super::reader::Reader;
+use super::{HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, rooms, rules, tokens};
+use chrono_tz::Tz;
+use ipnet::IpNet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+/// Asks for every key.
+pub(super) fn resolve(mut ask: Reader) -> Result<Setup, SetupError> {
+    let setup = everything(&mut ask);
+    ask.finish()?;
+    Ok(setup)
+}
+
+/// The setup, with defaults in the place of what was refused.
+pub(super) fn everything(ask: &mut Reader) -> Setup {
+    let timezone =
+        ask.parsed("timezone", "the name of a time zone, as \"Europe/Amsterdam\"", zone(), timezone);
+    let http = http(ask);
+    let push = push(ask);
+    clashes(ask, &http, &push);
+    let history = history(ask);
+    let limits = limits(ask);
+    let rooms = rooms::rooms(ask, limits.rooms);
+    let rules = rules::rules(ask, &rooms);
+    let log = log(ask);
+    mirror(ask);
+    Setup { timezone, http, push, history, rooms: rooms.plans, rules, limits, log }
+}
+
+/// The zone of this system, whose name it tells.
+fn zone() -> Tz {
+    iana_time_zone::get_timezone().ok().and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
+}
+
+fn timezone(text: &str) -> Result<Tz, Refusal> {
+    text.parse().map_err(|_| {
+        let names = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+        // People write the city alone.
+        let city =
+            names().find(|name| name.rsplit('/').next().is_some_and(|it| it.eq_ignore_ascii_case(text)));
+        Refusal::new(format!("{} is no time zone", quoted(text)))
+            .nearest(city.or_else(|| nearest(text, names())))
+    })
+}
+
+fn http(ask: &mut Reader) -> Http {
+    let http = Http {
+        listen: listen(ask, "http.listen", 8080),
+        path: ask.parsed("http.path", "a path in quotes, as \"/\"", "/".into(), path),
+        hold: ask.duration("http.hold", seconds(20), milliseconds(100)..=minutes(10)),
+        channel_expiry: ask.duration("http.channel_expiry", minutes(5), milliseconds(100)..=hours(24)),
+        max_channels: ask.count("http.max_channels", 50_000, 1..=1_000_000),
+        idle: ask.duration("http.idle", seconds(120), patience(hours(1))),
+        head_timeout: ask.duration("http.head_timeout", seconds(10), patience(minutes(5))),
+        // hyper does not take less than 8 KiB.
+        max_head: ask.count("http.max_head", 16_384, 8_192..=1_048_576),
+        body_timeout: ask.duration("http.body_timeout", seconds(10), patience(minutes(5))),
+        max_body: ask.count("http.max_body", 65_536, 1_024..=16_777_216),
+    };
+    if http.listen.is_empty() {
+        ask.refuse("http.listen", &[], Refusal::new("an empty list, so that nobody could be served"));
+    }
+    http
+}
+
+fn push(ask: &mut Reader) -> Push {
+    let nets = "IP addresses or networks in quotes, as \"192.0.2.0/24\"";
+    let push = Push {
+        listen: listen(ask, "push.listen", 1235),
+        allow: ask.list("push.allow", nets, loopback(), network),
+        tokens: tokens::tokens(ask),
+        trusted_proxies: ask.list("push.trusted_proxies", nets, Vec::new(), network),
+        hosts: ask.list("push.hosts", "host names in quotes, as \"push.example.org\"", Vec::new(), host),
+        max_body: ask.count("push.max_body", 1_048_576, 1_024..=67_108_864),
+        timeout: ask.duration("push.timeout", seconds(10), patience(minutes(5))),
+        max_connections: ask.count("push.max_connections", 64, 1..=10_000),
+    };
+    if let Some(all) = push.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
+        // Whoever is trusted says which address a push came from: with this, everybody about himself.
+        let why = Refusal::new(format!("\"{all}\" trusts everybody, and so voids push.allow"));
+        ask.refuse("push.trusted_proxies", &[], why.hint("list the proxies' own addresses"));
+    }
+    push
+}
+
+/// One address or several, each once.
+fn listen(ask: &mut Reader, key: &'static str, port: u16) -> Vec<SocketAddr> {
+    let default = vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+    let addresses =
+        ask.list(key, &format!("an address with a port in quotes, as \"0.0.0.0:{port}\""), default, address);
+    let again = addresses.iter().enumerate().find(|(index, address)| {
+        addresses.iter().take(*index).any(|before| before == *address && address.port() != 0)
+    });
+    if let Some((_, address)) = again {
+        ask.refuse(key, &[], Refusal::new(format!("\"{address}\" is listed twice")));
+    }
+    addresses
+}
+
+fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
+    let pairs = http.listen.iter().flat_map(|a| push.listen.iter().map(move |b| (*a, *b)));
+    let Some((a, b)) = pairs.into_iter().find(|(a, b)| clash(*a, *b)) else { return };
+    let why = format!("push.listen \"{b}\" and http.listen \"{a}\" take the same port");
+    ask.refuse("push.listen", &["http.listen"], Refusal::new(why).hint("give each its own"));
+}
+
+fn path(text: &str) -> Result<String, Refusal> {
+    let fits = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}%".contains(&b));
+    if !fits || text.len() > 200 {
+        return Err(Refusal::new(format!("{} is no path of printable ASCII", quoted(text))));
+    }
+    if !text.starts_with('/') {
+        return Err(
+            Refusal::new(format!("{} begins with no slash", quoted(text))).did_you_mean(&format!("/{text}"))
+        );
+    }
+    Ok(text.into())
+}
+
+fn history(ask: &mut Reader) -> HistoryFile {
+    HistoryFile {
+        enabled: ask.switch("history.enabled", true),
+        db: ask.parsed("history.db", "a path in quotes", "history.sqlite3".into(), database),
+        backlog: ask.count("history.backlog", 16_384, 1..=10_000_000),
+        acknowledge_within: ask.duration("history.acknowledge_within", seconds(5), patience(minutes(1))),
+    }
+}
+
+fn database(text: &str) -> Result<PathBuf, Refusal> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Refusal::new("names no file").hint("history.enabled = false does without one"));
+    }
+    if text.starts_with(':') || text.starts_with("file:") {
+        // SQLite's own notations, of which `:memory:` would acknowledge pushes and forget them.
+        let why = format!("{} is not the path of a file", quoted(text));
+        return Err(Refusal::new(why).hint("history.enabled = false does without one"));
+    }
+    Ok(text.into())
+}
+
+fn limits(ask: &mut Reader) -> Limits {
+    Limits {
+        pcs: ask.count("limits.pcs", 10_000, 1..=1_000_000),
+        rooms: ask.count("limits.rooms", 1_000, 1..=100_000),
+        sources: ask.count("limits.sources", 1_000, 1..=100_000),
+    }
+}
+
+fn log(ask: &mut Reader) -> Log {
+    Log {
+        level: ask.parsed("log.level", "a level in quotes, as \"info\"", "info".into(), level),
+        format: ask.parsed("log.format", "\"auto\", \"human\" or \"json\"", LogFormat::Auto, format),
+    }
+}
+
+/// Directives for [`EnvFilter`]. It takes a word that is no level as the name of a target, and so
+/// answers a misspelt level with silence; a target must therefore come with its level.
+fn level(text: &str) -> Result<String, Refusal> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for directive in text.split(',').map(str::trim) {
+        let word = directive.rsplit('=').next().unwrap_or_default();
+        let level = LEVELS.contains(&word.to_ascii_lowercase().as_str());
+        if !level && !directive.contains('[') {
+            let why = Refusal::new(format!("{} is none of {}", quoted(word), LEVELS.join(", ")));
+            return Err(why.nearest(nearest(word, LEVELS)));
+        }
+    }
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(Refusal::new(format!("{}: {error}", quoted(text)))),
+    }
+}
+
+fn format(text: &str) -> Result<LogFormat, Refusal> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        _ => {
+            let formats = ["auto", "human", "json"];
+            let why = format!("{} is none of {}", quoted(text), formats.join(", "));
+            Err(Refusal::new(why).nearest(nearest(text, formats)))
+        }
+    }
+}
+
+/// Setups of the original may mirror another: better refused than left without data in silence.
+fn mirror(ask: &mut Reader) {
+    const REASON: &str = "mirroring comes in a later version: leave [mirror] out";
+    if !ask.later("mirror.master", REASON) {
+        ask.later("mirror", REASON);
+    }
+}
+
+/// Zero is not patience, and neither is more than `most`.
+fn patience(most: Duration) -> RangeInclusive<Duration> {
+    milliseconds(10)..=most
+}
+
+const fn milliseconds(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+const fn hours(count: u64) -> Duration {
+    Duration::from_secs(count * 3_600)
+}
+
+/// Whether a list lets everybody in.
+pub(super) fn everybody(nets: &[IpNet]) -> bool {
+    nets.iter().any(|net| net.prefix_len() == 0)
+}

@@ -1,0 +1,103 @@
+//! A setup in a dozen lines, for `tkbd check`.
+
+use super::resolve::everybody;
+use super::{LogFormat, Push, Setup, duration::shown};
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+impl Setup {
+    /// What it comes to, one fact a line; no secrets, no tokens.
+    pub fn summary(&self) -> String {
+        let http = &self.http;
+        let lines = [
+            ("pages", format!("{} at path {}", joined(&http.listen), http.path)),
+            (
+                "channels",
+                format!(
+                    "held {}, end {} after their last reply, at most {}",
+                    shown(http.hold),
+                    shown(http.channel_expiry),
+                    http.max_channels
+                ),
+            ),
+            ("push", if self.push.listen.is_empty() { "off".into() } else { joined(&self.push.listen) }),
+            ("push from", peers(&self.push)),
+            (
+                "tokens",
+                if self.push.tokens.is_empty() { "none".into() } else { self.push.tokens.len().to_string() },
+            ),
+            ("rooms", format!("{} (at most {})", self.rooms.len(), self.limits.rooms)),
+            ("tags", self.tags()),
+            ("rules", format!("{}, aliases {}", self.rules.rules.len(), self.rules.aliases.len())),
+            ("timezone", self.timezone.name().into()),
+            ("history", self.history()),
+            ("limits", format!("{} PCs, {} sources", self.limits.pcs, self.limits.sources)),
+            ("log", format!("{}, {}", self.log.level, self.log.format.name())),
+        ];
+        lines.iter().map(|(name, fact)| format!("{name:<10} {fact}\n")).collect()
+    }
+
+    fn tags(&self) -> String {
+        let mut tags = BTreeMap::new();
+        for tag in self.rooms.iter().flat_map(|room| &room.tags) {
+            *tags.entry(tag).or_insert(0) += 1;
+        }
+        if tags.is_empty() {
+            return "none".into();
+        }
+        let tags: Vec<String> =
+            tags.iter().map(|(tag, rooms)| format!("{tag} ({})", rooms_of(*rooms))).collect();
+        tags.join(", ")
+    }
+
+    fn history(&self) -> String {
+        if !self.history.enabled {
+            return "off: nothing survives a restart".into();
+        }
+        let within = shown(self.history.acknowledge_within);
+        format!("{}, acknowledged within {within}", self.history.db.display())
+    }
+}
+
+fn peers(push: &Push) -> String {
+    let mut peers = match push.allow.as_slice() {
+        [] => "nobody".into(),
+        nets if everybody(nets) && push.tokens.is_empty() => {
+            format!("EVERYBODY ({}), without a token", hosts(nets))
+        }
+        nets => hosts(nets),
+    };
+    if !push.trusted_proxies.is_empty() {
+        peers.push_str(&format!("; through proxies {}", hosts(&push.trusted_proxies)));
+    }
+    if !push.hosts.is_empty() {
+        peers.push_str(&format!("; as host {}", joined(&push.hosts)));
+    }
+    peers
+}
+
+/// Networks, those of one address as that address.
+fn hosts(nets: &[IpNet]) -> String {
+    let one = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
+    let shown = |net: &IpNet| if one(net) { net.addr().to_string() } else { net.to_string() };
+    nets.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+fn rooms_of(count: usize) -> String {
+    if count == 1 { "1 room".into() } else { format!("{count} rooms") }
+}
+
+fn joined<T: Display>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl LogFormat {
+    fn name(self) -> &'static str {
+        match self {
+            LogFormat::Auto => "auto",
+            LogFormat::Human => "human",
+            LogFormat::Json => "json",
+        }
+    }
+}

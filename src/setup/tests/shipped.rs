@@ -1,0 +1,210 @@
+//! The setups that come with the daemon.
+
+use super::super::layers::{Layers, variable};
+use super::super::place::Origin;
+use super::super::reader::Reader;
+use super::super::{DEFAULT, DEMO, load, resolve};
+use super::resolved;
+use crate::core::pc::PcName;
+use crate::core::tag::Tag;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+fn setups() -> impl Iterator<Item = std::path::PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("setups");
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path())
+}
+
+/// The reference with every key in force: a "#" without a blank comments a key out, one with a blank
+/// is prose.
+fn reference() -> (String, String) {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("setups/example.toml")).unwrap();
+    let lines = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == ']') => rest,
+        Some(rest) if rest.starts_with("  {") => rest,
+        _ => line,
+    });
+    let whole = lines.collect::<Vec<_>>().join("\n");
+    (text, whole)
+}
+
+#[test]
+fn every_setup_that_comes_along_is_one() {
+    let mut count = 0;
+    for path in setups() {
+        if let Err(error) = load(Some(&path), std::iter::empty(), &[]) {
+            panic!("{error}");
+        }
+        count += 1;
+    }
+    assert!(count >= 3);
+    assert!(resolved(DEFAULT, &[], &[]).is_ok());
+    assert!(resolved(DEMO, &[], &[]).is_ok());
+}
+
+#[test]
+fn without_a_file_the_site_of_the_old_page_is_served() {
+    let setup = load(None, std::iter::empty(), &[]).unwrap();
+    let rooms: Vec<(&str, &str, Vec<&str>)> = setup
+        .rooms
+        .iter()
+        .map(|room| (room.key.as_str(), room.name.as_str(), room.tags.iter().map(Tag::as_str).collect()))
+        .collect();
+    let hg = || vec!["hg"];
+    assert_eq!(
+        rooms,
+        [
+            ("hg761", "HG03.761", hg()),
+            ("hg702", "HG02.702", hg()),
+            ("hg206", "HG00.206", hg()),
+            ("hg201", "HG00.201", hg()),
+            ("hg153", "HG00.153", hg()),
+            ("hg137", "HG00.137", hg()),
+            ("hg075", "HG00.075", hg()),
+            ("hg029", "HG00.029", hg()),
+            ("hg023", "HG00.023", hg()),
+            ("hgbib", "Bibliotheek", hg()),
+            ("hg002", "Infozuilen", hg()),
+            ("none", "Onbekend", vec![]),
+        ]
+    );
+    let aliases: HashMap<&str, &str> =
+        setup.rules.aliases.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    assert_eq!(aliases, HashMap::from([("bib", "hgbib"), ("info", "hg002"), ("hginfo", "hg002")]));
+    assert_eq!(setup.timezone, chrono_tz::Europe::Amsterdam);
+    assert_eq!(setup.http.listen, ["0.0.0.0:8080".parse().unwrap()]);
+    assert_eq!(setup.push.listen, ["0.0.0.0:1235".parse().unwrap()]);
+    assert_eq!(setup.push.allow, ["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+}
+
+#[test]
+fn the_default_rules_place_a_pc_as_the_original_did() {
+    let setup = load(None, std::iter::empty(), &[]).unwrap();
+    let cases = [
+        ("HG075PC47", "hg075"),
+        ("bibpc30", "hgbib"),
+        ("hgbibpc1", "hgbib"),
+        ("INFOPC04", "hg002"),
+        ("hginfopc1", "hg002"),
+        ("hg002pc3", "hg002"),
+        ("cz0062pc01", "none"),
+        ("czpc", "none"),
+        ("hg137pc00docent", "none"),
+        ("docent", "none"),
+        ("hg137docentpc1", "hg137docent"),
+        ("printer7", "none"),
+        ("hg1pc2pc3", "hg1"),
+        ("pc9", "none"),
+        ("hg999pc01", "hg999"),
+    ];
+    for (name, room) in cases {
+        let name = PcName::parse(name).unwrap();
+        assert_eq!(setup.rules.room_of(&name).as_str(), room, "{name}");
+    }
+}
+
+#[test]
+fn the_made_up_campus_is_within_reach_of_nobody_else() {
+    let setup = resolved(DEMO, &[], &[]).unwrap();
+    assert!(setup.http.listen.iter().chain(&setup.push.listen).all(|address| address.ip().is_loopback()));
+    assert_eq!((setup.http.listen[0].port(), setup.push.listen[0].port()), (8080, 1235));
+    assert_eq!(setup.history.db, Path::new("demo.sqlite3"));
+    assert!((8..=13).contains(&setup.rooms.len()));
+    for room in setup.rooms.iter().filter(|room| room.key.as_str() != "none") {
+        assert!(!room.tags.is_empty());
+        let pc = PcName::parse(&format!("{}pc01", room.key)).unwrap();
+        assert_eq!(setup.rules.room_of(&pc), room.key, "a key must not hold \"pc\" itself");
+    }
+}
+
+#[test]
+fn an_empty_file_is_a_setup_without_rooms_and_rules() {
+    let setup = resolved("", &[], &[]).unwrap();
+    assert_eq!(setup.rooms.len(), 1);
+    assert_eq!((setup.rooms[0].key.as_str(), setup.rooms[0].name.as_str()), ("none", "Unknown"));
+    assert!(setup.rules.rules.is_empty() && setup.rules.aliases.is_empty());
+}
+
+#[test]
+fn the_reference_names_every_key_with_its_default() {
+    let (text, whole) = reference();
+    let empty = resolved("", &[], &[]).unwrap();
+    let mut full = resolved(&whole, &[], &[]).unwrap_or_else(|error| panic!("{error}\n{whole}"));
+    assert_eq!(full.push.tokens.len(), 1, "the example of a token is in force");
+    full.push.tokens.clear();
+    assert_eq!((&full.http, &full.push), (&empty.http, &empty.push));
+    assert_eq!((&full.history, &full.limits, &full.log), (&empty.history, &empty.limits, &empty.log));
+
+    // Whatever the code asks for stands in the reference.
+    let page = (Origin::File("example.toml".into()), whole);
+    let mut ask = Reader::new(Layers::read(page, std::iter::empty(), &[]).unwrap());
+    resolve::everything(&mut ask);
+    let asked: Vec<&str> = ask.asked().iter().copied().filter(|key| !key.starts_with("mirror")).collect();
+    for key in &asked {
+        assert!(ask.find_again(key), "{key} is missing in setups/example.toml");
+    }
+    for key in ["[mirror]", "tags ", "aliases ", "pattern ", "room  ", "source"] {
+        assert!(text.contains(key), "{key} is not explained");
+    }
+    // Two keys of one variable could not be told apart.
+    let variables: HashSet<String> = asked.iter().map(|key| variable(key)).collect();
+    assert_eq!(variables.len(), asked.len());
+}
+
+#[test]
+fn what_the_reference_says_of_bounds_is_so() {
+    let (text, _) = reference();
+    for (key, below, above) in [
+        ("http.hold", "99ms", "601s"),
+        ("http.channel_expiry", "99ms", "86401s"),
+        ("http.idle", "9ms", "3601s"),
+        ("push.timeout", "9ms", "301s"),
+        ("history.acknowledge_within", "9ms", "61s"),
+        ("http.max_channels", "0", "1000001"),
+        ("http.max_head", "8191", "1048577"),
+        ("http.max_body", "1023", "16777217"),
+        ("push.max_body", "1023", "67108865"),
+        ("push.max_connections", "0", "10001"),
+        ("history.backlog", "0", "10000001"),
+        ("limits.pcs", "0", "1000001"),
+        ("limits.rooms", "0", "100001"),
+        ("limits.sources", "0", "100001"),
+    ] {
+        for value in [below, above] {
+            let error = resolved("", &[], &[&format!("{key}={value}")]).unwrap_err().to_string();
+            let (_, bounds) = error.split_once("is not between ").unwrap();
+            let bounds = format!("rom {}", bounds.replace(" and ", " to "));
+            assert!(text.contains(&bounds), "{key}: {bounds}");
+        }
+    }
+}
+
+#[test]
+fn the_summary_tells_what_matters_and_no_secret() {
+    let token = "ab".repeat(32);
+    let file = format!(
+        "timezone = 'UTC'\n[http]\nlisten = ['127.0.0.1:80', '[::1]:80']\n[push]\nallow = ['0.0.0.0/0', '10.1.2.3']\n\
+         tokens = [{{ sha256 = '{token}' }}]\nhosts = 'tkb.example.org'\ntrusted_proxies = '10.0.0.0/8'\n\
+         [[room]]\nkey = 'a'\ntags = ['x', 'y']\n[[room]]\nkey = 'b'\ntags = ['y']\naliases = ['c']\n"
+    );
+    let summary = resolved(&file, &[], &[]).unwrap().summary();
+    assert_eq!(
+        summary,
+        "pages      127.0.0.1:80, [::1]:80 at path /\n\
+         channels   held 20s, end 5m after their last reply, at most 50000\n\
+         push       0.0.0.0:1235\n\
+         push from  0.0.0.0/0, 10.1.2.3; through proxies 10.0.0.0/8; as host tkb.example.org\n\
+         tokens     1\n\
+         rooms      3 (at most 1000)\n\
+         tags       x (1 room), y (2 rooms)\n\
+         rules      0, aliases 1\n\
+         timezone   UTC\n\
+         history    history.sqlite3, acknowledged within 5s\n\
+         limits     10000 PCs, 1000 sources\n\
+         log        info, auto\n"
+    );
+    let open = resolved("[push]\nallow = '0.0.0.0/0'", &[], &["history.enabled=false"]).unwrap().summary();
+    assert!(open.contains("push from  EVERYBODY (0.0.0.0/0), without a token\n"), "{open}");
+    assert!(open.contains("history    off"), "{open}");
+}
