@@ -3,11 +3,21 @@
 //! The map of the house (ARCHITECTURE.md has the plan, and what may not change):
 //!
 //! - [`core`] the state, the channels, and who is owed what: pure, told the time, returns what should happen.
+//! - [`hub`] the one lock around it, and the requests that are held.
 //! - [`wire`] bytes to core types and back.
+//! - [`doors`] accept, parse, one verb of the hub, answer.
 //! - [`history`] what happened, in SQLite, on its own threads.
 //! - [`setup`] what an administrator wrote, and what it means.
 
 pub mod core;
+pub mod doors;
 pub mod history;
+pub mod hub;
+mod listeners;
+mod run;
 pub mod setup;
+mod shutdown;
 pub mod wire;
+
+pub use listeners::{BindError, Listeners};
+pub use run::{RunError, run};

@@ -1,0 +1,26 @@
+//! Whether a request is let in, decided on its head: before any of its body is read.
+
+use super::response::Response;
+use hyper::StatusCode;
+use hyper::http::request::Parts;
+
+/// Decides on the head of a request.
+pub trait Admit: Send + Sync + 'static {
+    /// Whether the body is to be read.
+    ///
+    /// # Errors
+    /// The answer to a request that is not let in.
+    fn admit(&self, head: &Parts) -> Result<(), Refusal>;
+}
+
+/// A request that is answered without being acted on; the connection ends with it, since bytes of the
+/// request may still be on their way.
+#[derive(Debug)]
+pub struct Refusal(pub Response);
+
+impl Refusal {
+    /// A refusal with one plain line.
+    pub fn plain(status: StatusCode, line: &str) -> Refusal {
+        Refusal(Response::text(status, line))
+    }
+}

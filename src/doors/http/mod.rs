@@ -1,0 +1,17 @@
+//! HTTP as both doors speak it: hyper reads a request, and we write the answer.
+//!
+//! Hyper is needed to *read* a request, not to hold one. A connection is given to it when bytes are
+//! there, and taken back with the request in hand: while a request is held, nothing is left of it but
+//! a socket. So ten thousand held requests cost no buffers, and whoever publishes can write to them
+//! without waking a task (performance.md, "Parking").
+
+mod admit;
+mod connection;
+mod response;
+mod socket;
+mod tap;
+
+pub use admit::{Admit, Refusal};
+pub use connection::{Connection, Limits, Request, Waited};
+pub use response::{Response, date};
+pub use socket::{Socket, Turn, Written};

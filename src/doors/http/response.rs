@@ -1,0 +1,100 @@
+//! An answer, and how it is written.
+
+use super::connection::Request;
+use super::socket::Socket;
+use bytes::Bytes;
+use chrono::Utc;
+use hyper::{Method, StatusCode};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::io;
+
+/// An answer with its whole body.
+#[derive(Debug)]
+pub struct Response {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers but for those that frame it. Names and values are ours, so that no check is needed;
+    /// [`Response::with`] drops what could break a line.
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// Its body.
+    body: Bytes,
+}
+
+impl Response {
+    /// An answer of a content type.
+    pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+        let headers = vec![
+            ("Content-Type", content_type.into()),
+            ("X-Content-Type-Options", "nosniff".into()),
+            ("Cache-Control", "no-store".into()),
+        ];
+        Response { status, headers, body: body.into() }
+    }
+
+    /// One plain line.
+    pub fn text(status: StatusCode, line: &str) -> Response {
+        Response::new(status, "text/plain; charset=utf-8", format!("{line}\n"))
+    }
+
+    /// A body of JSON.
+    pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
+        Response::new(status, "application/json", body)
+    }
+
+    /// Adds a header. A value with a character that cannot stand in one is left out.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Response {
+        let value = value.into();
+        if value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// Writes it as the answer to `request`.
+    ///
+    /// # Errors
+    /// When the connection breaks, or its reader is too slow.
+    pub async fn send(&self, socket: &Socket, request: &Request) -> io::Result<()> {
+        let head_only = request.method == Method::HEAD;
+        self.write(socket, request.connection(), head_only).await
+    }
+
+    /// Writes it as the last answer of a connection.
+    pub(super) async fn send_last(&self, socket: &Socket) -> io::Result<()> {
+        self.write(socket, "Connection: close\r\n", false).await
+    }
+
+    async fn write(&self, socket: &Socket, connection: &str, head_only: bool) -> io::Result<()> {
+        let mut head = format!(
+            "HTTP/1.1 {} {}\r\nDate: {}\r\n",
+            self.status.as_u16(),
+            self.status.canonical_reason().unwrap_or_default(),
+            date()
+        );
+        for (name, value) in &self.headers {
+            // Writing to a String cannot fail.
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        let _ = write!(head, "{connection}Content-Length: {}\r\n\r\n", self.body.len());
+        let body = if head_only { &[] } else { &self.body[..] };
+        socket.write_on(&[head.as_bytes(), body], 0).await
+    }
+}
+
+/// The value of `Date` (RFC 9110, section 6.6.1); made once a second on a thread.
+pub fn date() -> String {
+    thread_local! {
+        static LAST: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    LAST.with_borrow_mut(|(second, text)| {
+        let now = Utc::now();
+        if now.timestamp() != *second {
+            *second = now.timestamp();
+            *text = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        }
+        text.clone()
+    })
+}

@@ -1,0 +1,346 @@
+//! The push port: states come in here, from who may report them (joyce.md, section 4).
+//!
+//! Who may: peers on the address list, with a token where the setup has any, and never a browser. It
+//! is all decided on the head of a request, before any of the body is read (faults.md P1 to P5).
+
+use super::Porch;
+use super::http::{Admit, Connection, Limits, Refusal, Request, Response};
+use crate::core::source::Source;
+use crate::core::state::Push;
+use crate::hub::{Hub, wall_clock};
+use crate::wire::push::{self, BadPush};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, StatusCode, header};
+use ipnet::IpNet;
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Who may push, and how much.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// From where.
+    pub allow: Vec<IpNet>,
+    /// Proxies whose word on where a request comes from is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Names by which this host is pushed to, besides its addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Tokens, one of which a push must bring where there are any.
+    pub tokens: Vec<Token>,
+    /// What a request may be.
+    pub limits: Limits,
+    /// How many connections there may be at a time.
+    pub max_connections: usize,
+    /// How long a push waits to be recorded before it is answered that it is not, yet.
+    pub acknowledge_within: Duration,
+}
+
+/// A token that was given out.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Its SHA-256: the token itself is nowhere at rest.
+    pub sha256: [u8; 32],
+    /// The only source it is for.
+    pub source: Option<Source>,
+}
+
+/// The push port.
+pub struct Ingest {
+    hub: Arc<Hub>,
+    terms: Terms,
+    porch: Porch,
+    places: Arc<Semaphore>,
+}
+
+impl Ingest {
+    /// A door with these terms.
+    pub fn new(hub: Arc<Hub>, terms: Terms, porch: Porch) -> Arc<Ingest> {
+        let places = Arc::new(Semaphore::new(terms.max_connections));
+        Arc::new(Ingest { hub, terms, porch, places })
+    }
+
+    /// Accepts and answers until the daemon is to stop.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let porch = self.porch.clone();
+        porch.accept(listener, |stream, peer| self.clone().connection(stream, peer.ip())).await;
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
+        // One that finds no place waits with nothing read: its bytes are the kernel's.
+        let place = self.porch.shutdown.run_until_cancelled(self.places.clone().acquire_owned()).await;
+        let Some(Ok(_place)) = place else { return };
+        let mut connection = Connection::new(stream, self.terms.limits, self.porch.shutdown.clone());
+        let gate = Arc::new(Gate { door: self.clone(), peer: peer.to_canonical() });
+        while let Some(request) = connection.next(&gate).await {
+            let response = self.answer(&request).await;
+            let sent = response.send(connection.socket(), &request).await;
+            if sent.is_err() || !request.keep_alive() {
+                Box::pin(connection.linger()).await;
+                return;
+            }
+        }
+    }
+
+    async fn answer(&self, request: &Request) -> Response {
+        // The one time of this push: of what is stored, and of what is told.
+        let (at, now) = (wall_clock(), Instant::now());
+        let report = match push::report(&request.body) {
+            Ok(report) => report,
+            Err(bad) => return bad_request(&bad),
+        };
+        if !self.is_token_for(&request.headers, &report.source) {
+            return error(StatusCode::FORBIDDEN, "this token is not for this datasource");
+        }
+        let push = match Push::new(report.source, at, report.states) {
+            Ok(push) => push,
+            Err(twice) => return bad_request(&BadPush::whole(format!("{} PCs stand twice", twice.len()))),
+        };
+        let Ok(place) = self.hub.reserve() else {
+            let full = "nothing was applied: the history cannot keep up, and its backlog is full; try again";
+            return error(StatusCode::SERVICE_UNAVAILABLE, full).with("Retry-After", "5");
+        };
+        let pushed = match self.hub.push(push, place, now) {
+            Ok(pushed) => pushed,
+            Err(refused) => return bad_request(&refused.into()),
+        };
+        // Who watches does not wait for the disk, and the disk does not wait for them.
+        let recorded = timeout(self.terms.acknowledge_within, pushed.recorded.durable());
+        let ((), recorded) = tokio::join!(pushed.deliveries.send(), recorded);
+        match recorded {
+            Ok(Ok(())) => Response::json(StatusCode::OK, push::DONE),
+            Ok(Err(_)) | Err(_) => Response::json(StatusCode::ACCEPTED, push::APPLIED),
+        }
+    }
+
+    /// Whether the token of the request, if one is needed, is good for the source.
+    fn is_token_for(&self, headers: &HeaderMap, source: &Source) -> bool {
+        self.terms.tokens.is_empty()
+            || self.tokens_of(headers).any(|token| token.source.as_ref().is_none_or(|only| only == source))
+    }
+
+    /// The tokens of the setup that the request brings: one, or one of each of several sources. All are
+    /// compared, each in constant time, so that an answer's delay tells nothing of them.
+    fn tokens_of(&self, headers: &HeaderMap) -> impl Iterator<Item = &Token> {
+        let brought = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| Sha256::digest(token.trim()));
+        let brought: Option<[u8; 32]> = brought.map(Into::into);
+        self.terms.tokens.iter().filter(move |token| {
+            bool::from(brought.unwrap_or_default().ct_eq(&token.sha256)) && brought.is_some()
+        })
+    }
+
+    /// Where a request comes from: the peer, or whom a trusted proxy names.
+    fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> Result<IpAddr, &'static str> {
+        const FORWARDING: [&str; 8] = [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-real-ip",
+            "true-client-ip",
+            "cf-connecting-ip",
+            "via",
+        ];
+        if !FORWARDING.iter().any(|name| headers.contains_key(*name)) {
+            return Ok(peer);
+        }
+        if !contains(&self.terms.trusted_proxies, peer) {
+            return Err("forwarding headers are taken only from push.trusted_proxies");
+        }
+        // Proxies append: what stands rightmost was seen by the last one, and so on, as far as they are ours.
+        let hops = hops(headers).ok_or("the trusted proxy does not say where the request comes from")?;
+        let mut hops = hops.into_iter().rev();
+        hops.find(|hop| !contains(&self.terms.trusted_proxies, *hop))
+            .ok_or("the trusted proxy names no address but its own")
+    }
+}
+
+/// What is decided of a connection's requests on their heads.
+struct Gate {
+    door: Arc<Ingest>,
+    peer: IpAddr,
+}
+
+impl Admit for Gate {
+    fn admit(&self, head: &Parts) -> Result<(), Refusal> {
+        let terms = &self.door.terms;
+        let refuse = |status, line: &str| Err(Refusal(error(status, line)));
+        let forbid = |line: &str| {
+            tracing::debug!(peer = %self.peer, reason = line, "push refused");
+            refuse(StatusCode::FORBIDDEN, line)
+        };
+        match self.door.origin(self.peer, &head.headers) {
+            Ok(origin) if contains(&terms.allow, origin) => {}
+            Ok(_) => return forbid("this address is not on the list push.allow"),
+            Err(why) => return forbid(why),
+        }
+        // A page that a browser shows can send requests to any host that the browser reaches.
+        if head.headers.contains_key(header::ORIGIN) || head.headers.contains_key("sec-fetch-site") {
+            return forbid("pushes from browsers are not taken");
+        }
+        if !is_host(head, &terms.hosts) {
+            return forbid("the Host is neither an address, nor localhost, nor one of push.hosts");
+        }
+        if head.uri.path() != "/push" {
+            return refuse(StatusCode::NOT_FOUND, "the path is /push");
+        }
+        if head.method != Method::POST {
+            let response = error(StatusCode::METHOD_NOT_ALLOWED, "the method is POST").with("Allow", "POST");
+            return Err(Refusal(response));
+        }
+        if !terms.tokens.is_empty() && self.door.tokens_of(&head.headers).next().is_none() {
+            let response = error(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer …");
+            return Err(Refusal(response.with("WWW-Authenticate", "Bearer")));
+        }
+        let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+        if !framed.iter().any(|name| head.headers.contains_key(name)) {
+            return refuse(StatusCode::LENGTH_REQUIRED, "a Content-Length is needed, or a chunked body");
+        }
+        Ok(())
+    }
+}
+
+/// Whether the request is for an address, for localhost, or for a name that the setup lists: others may
+/// be names that an attacker has pointed at this host (DNS rebinding).
+fn is_host(head: &Parts, hosts: &[String]) -> bool {
+    let named = head.uri.host().or_else(|| head.headers.get(header::HOST)?.to_str().ok());
+    let Some(named) = named else { return !head.headers.contains_key(header::HOST) };
+    let name = match named.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => {
+            named.rsplit_once(':').filter(|(name, _)| !name.contains(':')).map_or(named, |(name, _)| name)
+        }
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
+}
+
+/// The addresses in `Forwarded` (RFC 7239) or `X-Forwarded-For`, in their order; none where neither is
+/// there, both are, or a hop is hidden or no address: then it cannot be known where a request comes from.
+fn hops(headers: &HeaderMap) -> Option<Vec<IpAddr>> {
+    let list = |name: &str| {
+        let values = headers.get_all(name).into_iter();
+        let values: Option<Vec<&str>> = values.map(|value| value.to_str().ok()).collect();
+        values.map(|values| values.join(",")).filter(|list| !list.is_empty())
+    };
+    match (list("forwarded"), list("x-forwarded-for")) {
+        (None, Some(list)) => list.split(',').map(address).collect(),
+        (Some(list), None) => {
+            let hop = |hop: &str| {
+                let mut pairs = hop.split(';').filter_map(|pair| pair.trim().split_once('='));
+                let (_, by) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
+                address(by.trim().trim_matches('"'))
+            };
+            list.split(',').map(hop).collect()
+        }
+        _ => None,
+    }
+}
+
+/// An address, with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0,
+        None => {
+            text.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(text, |(address, _)| address)
+        }
+    };
+    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+fn bad_request(bad: &BadPush) -> Response {
+    tracing::debug!(error = %bad.error, entries = bad.entries.len(), "bad push");
+    Response::json(StatusCode::BAD_REQUEST, bad.to_json())
+}
+
+fn error(status: StatusCode, line: &str) -> Response {
+    Response::json(status, BadPush::whole(line).to_json())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<IpAddr> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn p2_the_hops_of_a_request_are_those_its_proxies_named() {
+        let xff = "x-forwarded-for";
+        type Case<'a> = (&'a [(&'a str, &'a str)], Option<Vec<IpAddr>>);
+        let cases: [Case; 10] = [
+            (&[(xff, "192.0.2.1")], Some(addresses(&["192.0.2.1"]))),
+            (&[(xff, " 192.0.2.1 ,10.0.0.1:99")], Some(addresses(&["192.0.2.1", "10.0.0.1"]))),
+            (&[(xff, "2001:db8::1, [2001:db8::2]:80")], Some(addresses(&["2001:db8::1", "2001:db8::2"]))),
+            (&[(xff, "::ffff:192.0.2.1")], Some(addresses(&["192.0.2.1"]))),
+            (&[(xff, "unknown")], None),
+            (&[(xff, "")], None),
+            (&[], None),
+            (
+                &[("forwarded", "for=192.0.2.1;proto=http, For=\"[2001:db8::1]:4711\"")],
+                Some(addresses(&["192.0.2.1", "2001:db8::1"])),
+            ),
+            (&[("forwarded", "for=_hidden")], None),
+            (&[("forwarded", "for=192.0.2.1"), (xff, "192.0.2.2")], None),
+        ];
+        for (list, expected) in cases {
+            assert_eq!(hops(&headers(list)), expected, "{list:?}");
+        }
+    }
+
+    fn headers(list: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in list {
+            map.append(header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn p3_a_host_is_an_address_or_a_known_name() {
+        let known = ["tkb.example.org".to_owned()];
+        let is_host = |value: &'static str| {
+            let (head, ()) =
+                hyper::Request::builder().uri("/push").header("Host", value).body(()).unwrap().into_parts();
+            is_host(&head, &known)
+        };
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:1235",
+            "[::1]:1235",
+            "localhost",
+            "LOCALHOST:1235",
+            "tkb.example.org:80",
+            "Tkb.Example.Org.",
+        ] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:1235",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "tkb.example.org.evil",
+        ] {
+            assert!(!is_host(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The one lock: the house, and beside it the requests that are held.
+//!
+//! Every verb is one method. Under the lock nothing is awaited, written or called back (invariant 3):
+//! a verb takes out the held requests that are concerned, unlocks, and hands each its reply. A held
+//! request is a place in a list, and whoever publishes writes to it; no task wakes up for it.
+//!
+//! A std mutex, since it is held for microseconds and never across an await.
+
+use crate::core::channel::{ChannelId, HoldId};
+use crate::core::house::House;
+use crate::core::poll::{Census, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
+use crate::core::room::RoomKey;
+use crate::core::schedule::Reservation;
+use crate::core::source::Timestamp;
+use crate::core::state::{Digests, Push, Refused};
+use crate::core::version::Versions;
+use crate::history::{Acknowledgement, Full, History, Place, Record};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
+
+/// A request that is held.
+///
+/// Dropping it without a reply must end its connection, so that its client asks again.
+pub trait Recipient: Send {
+    /// Hands over the reply. It must not block; what cannot be handed over whole is given back with
+    /// [`Hub::give_back`].
+    fn deliver(self: Box<Self>, reply: Reply);
+}
+
+/// The state, the channels and the held requests, behind the one lock.
+pub struct Hub {
+    inner: Mutex<Inner>,
+    history: History,
+    /// Told when a deadline comes earlier than the clock expects.
+    earlier: Notify,
+}
+
+struct Inner {
+    house: House,
+    /// The held requests, by the place of their channel.
+    held: Vec<Option<(HoldId, Box<dyn Recipient>)>>,
+    /// What the clock sleeps until.
+    alarm: Option<Instant>,
+}
+
+/// What a push has done.
+pub struct Pushed {
+    /// To be sent at once.
+    pub deliveries: Deliveries,
+    /// Comes when the push, and all before it, is in the history.
+    pub recorded: Acknowledgement,
+}
+
+/// Replies for held requests that were taken out of the list.
+#[must_use = "requests that were taken out are answered by nobody else"]
+#[derive(Default)]
+pub struct Deliveries(Vec<(Delivery, Recipients)>);
+
+type Recipients = Vec<(ChannelId, Box<dyn Recipient>)>;
+
+impl Deliveries {
+    /// How long requests are answered before others that run on this thread get their turn. Writing a
+    /// whole fan-out at once makes it fastest, so this is what may be asked of them (performance.md).
+    const TURN: Duration = Duration::from_millis(50);
+
+    /// How many are answered before the time is looked at.
+    const BATCH: usize = 256;
+
+    /// How many requests are to be answered.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|(_, recipients)| recipients.len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Answers them.
+    pub async fn send(self) {
+        let mut turn = Instant::now();
+        let mut sent = 0;
+        for (delivery, recipients) in self.0 {
+            for (channel, recipient) in recipients {
+                let receipt = delivery.receipt(channel);
+                recipient.deliver(Reply { messages: delivery.messages.clone(), receipt });
+                sent += 1;
+                if sent % Self::BATCH == 0 && turn.elapsed() > Self::TURN {
+                    tokio::task::yield_now().await;
+                    turn = Instant::now();
+                }
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// The hub around a house and its history.
+    pub fn new(house: House, history: History) -> Hub {
+        let inner = Inner { house, held: Vec::new(), alarm: None };
+        Hub { inner: Mutex::new(inner), history, earlier: Notify::new() }
+    }
+
+    /// The history, for who reads it.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// A place in the history, to be had before the push it is for.
+    ///
+    /// # Errors
+    /// When as many records wait as may: nothing can be applied that could not be recorded.
+    pub fn reserve(&self) -> Result<Place, Full> {
+        self.history.reserve()
+    }
+
+    /// Applies what was reported.
+    ///
+    /// # Errors
+    /// When the state would grow beyond its limits; then nothing is applied.
+    pub fn push(&self, push: Push, place: Place, now: Instant) -> Result<Pushed, Refused> {
+        let mut inner = self.lock();
+        Ok(match inner.house.push(push, now)? {
+            None => {
+                // The states may be on their way to the disk still: the answer waits for them.
+                Pushed { deliveries: Deliveries::default(), recorded: place.record(Record::Barrier) }
+            }
+            Some((change, deliveries)) => {
+                let recorded = place.record(Record::Push {
+                    versions: change.versions,
+                    at: change.at,
+                    source: change.source,
+                    states: change.states,
+                });
+                Pushed { deliveries: inner.take(deliveries), recorded }
+            }
+        })
+    }
+
+    /// Takes over what is reserved today, by room.
+    pub fn set_schedule(
+        &self,
+        schedule: &HashMap<RoomKey, Vec<Reservation>>,
+        place: Place,
+        now: Instant,
+    ) -> Deliveries {
+        let mut inner = self.lock();
+        let Some((versions, deliveries)) = inner.house.set_schedule(schedule, now) else {
+            return Deliveries::default();
+        };
+        drop(place.record(Record::Versions(versions)));
+        inner.take(deliveries)
+    }
+
+    /// A request on a channel, answered by `recipient`: at once, or when there is something to say. In
+    /// the latter case, returns by what it is to be withdrawn if its client leaves.
+    ///
+    /// # Errors
+    /// When it would need a new channel, and there are as many as there may be.
+    pub fn poll(
+        &self,
+        poll: Poll,
+        recipient: Box<dyn Recipient>,
+        now: Instant,
+    ) -> Result<Option<(ChannelId, HoldId)>, TooManyChannels> {
+        let token = poll.token.clone();
+        let mut inner = self.lock();
+        let polled = inner.house.poll(poll, now)?;
+        let channel = polled.channel;
+        let older = polled.superseded.and_then(|hold| inner.take_one(channel, hold));
+        if let Some(filter) = polled.filter
+            && let Some(place) = self.history.reserve_spare()
+        {
+            drop(place.record(Record::Filter { token, filter }));
+        }
+        let (held, answer) = match polled.outcome {
+            Outcome::Answer(reply) => (None, Some((recipient, reply))),
+            Outcome::Hold(hold) => {
+                inner.keep(channel, hold, recipient);
+                (Some((channel, hold)), None)
+            }
+        };
+        let next = inner.house.next_deadline();
+        let earlier = inner.alarm.is_none_or(|alarm| next.is_some_and(|next| next < alarm));
+        drop(inner);
+        if earlier {
+            self.earlier.notify_one();
+        }
+        if let Some(older) = older {
+            older.deliver(Reply { messages: [].into(), receipt: Receipt::nothing(channel) });
+        }
+        if let Some((recipient, reply)) = answer {
+            recipient.deliver(reply);
+        }
+        Ok(held)
+    }
+
+    /// The client of a held request has left.
+    pub fn withdraw(&self, channel: ChannelId, hold: HoldId, now: Instant) {
+        let mut inner = self.lock();
+        inner.house.withdraw(channel, hold, now);
+        let left = inner.take_one(channel, hold);
+        drop(inner);
+        drop(left);
+    }
+
+    /// A reply could not be handed over whole. If a newer request is held on that channel meanwhile, it
+    /// is answered.
+    pub fn give_back(&self, receipt: Receipt, now: Instant) {
+        let mut inner = self.lock();
+        let answer = inner
+            .house
+            .give_back(receipt, now)
+            .and_then(|(channel, hold, reply)| Some((inner.take_one(channel, hold)?, reply)));
+        drop(inner);
+        if let Some((recipient, reply)) = answer {
+            recipient.deliver(reply);
+        }
+    }
+
+    /// How many of what there are.
+    pub fn census(&self) -> Census {
+        self.lock().house.census()
+    }
+
+    /// The versions now.
+    pub fn versions(&self) -> Versions {
+        self.lock().house.versions()
+    }
+
+    /// Runs the deadlines, for ever.
+    pub async fn run_clock(&self) {
+        loop {
+            let next = {
+                let mut inner = self.lock();
+                inner.alarm = inner.house.next_deadline();
+                inner.alarm
+            };
+            match next {
+                None => self.earlier.notified().await,
+                Some(at) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(at.into()) => self.tick(Instant::now()).send().await,
+                        () = self.earlier.notified() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// From now on nothing is held; the held requests are to be answered, empty.
+    pub fn drain(&self, now: Instant) -> Deliveries {
+        let mut inner = self.lock();
+        let all = inner.house.drain(now);
+        inner.take(vec![all])
+    }
+
+    /// What is to be remembered of the state at a clean stop, beside the history.
+    pub fn last_words(&self) -> (Versions, Digests) {
+        let inner = self.lock();
+        (inner.house.versions(), inner.house.digests())
+    }
+
+    fn tick(&self, now: Instant) -> Deliveries {
+        let mut inner = self.lock();
+        let ticked = inner.house.tick(now);
+        let at = wall_clock();
+        for token in ticked.ended {
+            if let Some(place) = self.history.reserve_spare() {
+                drop(place.record(Record::FilterEnded { token, at }));
+            }
+        }
+        inner.take(vec![ticked.timed_out])
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(|_| {
+            // A verb panicked half way: the state can be trusted no more. What was acknowledged is in
+            // the history, and the next start has it (faults.md O5).
+            tracing::error!("the state was left half changed by a panic; stopping, to be started anew");
+            std::process::abort()
+        })
+    }
+}
+
+impl Inner {
+    fn keep(&mut self, channel: ChannelId, hold: HoldId, recipient: Box<dyn Recipient>) {
+        let place = channel.slot();
+        if self.held.len() <= place {
+            self.held.resize_with(place + 1, || None);
+        }
+        if let Some(held) = self.held.get_mut(place) {
+            *held = Some((hold, recipient));
+        }
+    }
+
+    fn take(&mut self, deliveries: Vec<Delivery>) -> Deliveries {
+        let with_recipients = |delivery: Delivery| {
+            let take =
+                |(channel, hold): &(ChannelId, HoldId)| Some((*channel, self.take_one(*channel, *hold)?));
+            let recipients = delivery.to.iter().filter_map(take).collect();
+            (delivery, recipients)
+        };
+        Deliveries(deliveries.into_iter().map(with_recipients).collect())
+    }
+
+    fn take_one(&mut self, channel: ChannelId, hold: HoldId) -> Option<Box<dyn Recipient>> {
+        let place = self.held.get_mut(channel.slot())?;
+        match place {
+            Some((of, _)) if *of == hold => place.take().map(|(_, recipient)| recipient),
+            _ => None,
+        }
+    }
+}
+
+/// Now, as the history has it.
+pub fn wall_clock() -> Timestamp {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
