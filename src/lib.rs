@@ -8,7 +8,10 @@
 //! - [`doors`] accept, parse, one verb of the hub, answer.
 //! - [`history`] what happened, in SQLite, on its own threads.
 //! - [`setup`] what an administrator wrote, and what it means.
+//! - [`client`] the other side of the wire, for [`commands`].
 
+pub mod client;
+pub mod commands;
 pub mod core;
 pub mod doors;
 pub mod history;

@@ -1,0 +1,222 @@
+//! What can be written on the command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Knows which computer-lab seats are free now, and tells everyone who watches within milliseconds.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    override_usage = "tkbd [run] [SETUP] [--set KEY=VALUE]...\n       tkbd <COMMAND> ...",
+    after_help = "Without a command it runs the daemon. `tkbd demo` shows what it does in a minute:\n\n  \
+        tkbd demo                              a simulated campus day, on this machine only\n  \
+        tkbd watch                             look at it from another terminal\n  \
+        tkbd setups/campus.toml                the daemon, with a setup of your own\n  \
+        tkbd check setups/campus.toml          every mistake of a setup, with line and column\n  \
+        tkbd push hg075pc47=used:linux         report one PC\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong usage, 78 mistakes in the setup."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) run: SetupArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the daemon (what happens without a command, too)
+    #[command(
+        after_help = "SIGTERM or SIGINT ends it cleanly: every held request is answered and every push \
+        written down. A second one ends it at once."
+    )]
+    Run(SetupArguments),
+    /// Say every mistake of a setup, or what it means
+    Check(SetupArguments),
+    /// Report the states of PCs to a daemon
+    Push(PushArguments),
+    /// Look at the free seats in the terminal, live
+    Watch(WatchArguments),
+    /// Run a daemon with a simulated campus day
+    Demo(DemoArguments),
+    /// Draw a secret for those who push, and the line of the setup that lets them in
+    Token,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetupArguments {
+    /// The setup to run; without one, the built-in default (HG building, loopback pushes)
+    pub(super) setup: Option<PathBuf>,
+    /// Override one setting, as in `--set http.listen=127.0.0.1:8081`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+States: o x wf lf wu lu wx lx (off, unknown; Windows or Linux: free, used, on), or in words:
+  offline  unknown  free  used  logon  logoff, with a session where it matters: used:linux
+
+Examples:
+  tkbd push hg075pc47=used:linux hg075pc48=offline
+  tkbd push --to http://tk.example:1235 --token-file /etc/tkbd/push.token -f states.txt
+  watch-logins | tkbd push --follow -          # each line as it comes, for ever
+
+Input is one PC a line (`hg075pc47 used`, `hg075pc47=wf`, `#` for comments), or a whole push in JSON.
+The token is never an argument: arguments are visible to everybody on the machine.
+Exit code 0 says that every state was acknowledged.")]
+pub(super) struct PushArguments {
+    /// Where the daemon listens for pushes
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:1235")]
+    pub(super) to: String,
+    /// A file with the push token, which others must not be able to read [default: $TKBD_PUSH_TOKEN is the token]
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Who reports, as it will stand in the history
+    #[arg(long, value_name = "NAME", default_value = "tkbd-push")]
+    pub(super) source: String,
+    /// How often to try again when the daemon cannot be reached or is busy [default: 5; for ever with --follow]
+    #[arg(long, value_name = "N")]
+    pub(super) retry: Option<usize>,
+    /// How long to wait for an answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(super) timeout: u64,
+    /// Read the states from a file
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["states", "follow"])]
+    pub(super) file: Option<PathBuf>,
+    /// Push each line of standard input as it comes
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// Say nothing when all is well
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// States to report; `-` reads them from standard input
+    #[arg(value_name = "PC=STATE", required_unless_present_any = ["file", "follow"])]
+    pub(super) states: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Keys: s sorts by free seats or by name, t goes through the tags, arrows scroll, q quits.
+When the output is no terminal, or with --plain: a table of the rooms, then one line a change.
+
+Examples:
+  tkbd watch https://terminalkamer.example/ --tag hg
+  tkbd watch --once | sort -k3 -n              # the table, once
+  tkbd watch --plain | grep --line-buffered hg075
+
+NO_COLOR is honoured: every state has a shape of its own, too.")]
+pub(super) struct WatchArguments {
+    /// The daemon to watch
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub(super) url: String,
+    /// Only rooms with this tag; may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub(super) tag: Vec<String>,
+    /// Print the table of rooms once; exit code 1 if the daemon cannot be reached
+    #[arg(long)]
+    pub(super) once: bool,
+    /// Plain lines, even on a terminal
+    #[arg(long)]
+    pub(super) plain: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The daemon is a real one, fed by real pushes; only the people are made up. Its history is thrown away at
+the end, unless --db names a file.
+
+Examples:
+  tkbd demo
+  tkbd demo --speed 600                        # ten minutes a second: a day in 2½ minutes
+  tkbd demo --set http.listen=127.0.0.1:9080   # when port 8080 is taken")]
+pub(super) struct DemoArguments {
+    /// Simulated seconds per second
+    #[arg(long, value_name = "X", default_value_t = 30.0, value_parser = speed)]
+    pub(super) speed: f64,
+    /// Another seed is another day; the same seed and speed give the same pushes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Keep the history in this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) db: Option<PathBuf>,
+    /// Override one setting; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (0.1..=3600.0).contains(&speed) => Ok(speed),
+        _ => Err("a speed is a number from 0.1 to 3600".into()),
+    }
+}
+
+impl Command {
+    /// The command whose name `word` seems to be meant for.
+    pub(super) fn like(word: &str) -> Option<&'static str> {
+        ["run", "check", "push", "watch", "demo", "token", "help"]
+            .into_iter()
+            .map(|name| (strsim::damerau_levenshtein(word, name), name))
+            .filter(|(distance, _)| *distance <= 2)
+            .min()
+            .map(|(_, name)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("tkbd").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_daemon_runs_with_and_without_its_name() {
+        for line in ["", "run", "x.toml", "run x.toml", "--set a=1 x.toml", "run x.toml --set a=1 --set b=2"]
+        {
+            let arguments = parse(line).unwrap();
+            let run = match &arguments.command {
+                None => &arguments.run,
+                Some(Command::Run(run)) => run,
+                other => panic!("{line}: {other:?}"),
+            };
+            assert_eq!(run.setup.is_some(), line.contains("x.toml"), "{line}");
+            assert_eq!(run.set.len(), line.matches("--set").count(), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for line in [
+            "a.toml b.toml",
+            "push",
+            "push --token secret a=o",
+            "push --file x a=o",
+            "push --timeout 0 a=o",
+            "demo --speed 0",
+            "demo --speed inf",
+            "demo --speed fast",
+            "token x",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_command_is_recognised() {
+        for (word, command) in
+            [("puhs", Some("push")), ("wathc", Some("watch")), ("chekc", Some("check")), ("campus", None)]
+        {
+            assert_eq!(Command::like(word), command, "{word}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Where log lines go, and in which form.
+
+use super::{Failure, may_colour};
+use crate::setup::{Log, LogFormat};
+use std::io::{IsTerminal, stderr};
+use tracing_subscriber::EnvFilter;
+
+/// Logs to standard error from now on: lines for people on a terminal, JSON for machines elsewhere.
+pub(super) fn start(log: &Log) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&log.level)
+        .map_err(|error| Failure::Daemon(format!("log.level {:?}: {error}", log.level), 78))?;
+    let human = match log.format {
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => stderr().is_terminal(),
+    };
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let started = if human {
+        lines.with_ansi(may_colour(&stderr())).with_target(false).try_init()
+    } else {
+        lines.json().flatten_event(true).try_init()
+    };
+    started.map_err(|error| Failure::other(format!("cannot start logging: {error}")))
+}

@@ -1,0 +1,63 @@
+//! The signals that ask a command to end.
+
+use super::Failure;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Cancels `shutdown` at the first signal; the second ends the process at once, for whoever cannot wait.
+pub(super) fn watch(mut signals: Signals, shutdown: CancellationToken) {
+    tokio::spawn(async move {
+        let name = signals.next().await;
+        tracing::info!(signal = name, "shutting down");
+        shutdown.cancel();
+        let name = signals.next().await;
+        tracing::warn!(signal = name, "ending at once");
+        std::process::exit(1);
+    });
+}
+
+/// The signals that ask a process to end.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// From now on SIGTERM and SIGINT do not end the process by themselves. SIGHUP is left as it is: to
+    /// listen for it would undo what `nohup` has arranged.
+    pub(super) fn new() -> Result<Signals, Failure> {
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: None,
+        })
+    }
+
+    /// The same for what makes no sense without its terminal, and has to tidy up when that is closed.
+    pub(super) fn of_terminal() -> Result<Signals, Failure> {
+        Ok(Signals { hangup: Some(listen(SignalKind::hangup())?), ..Signals::new()? })
+    }
+
+    /// Waits for one, and names it.
+    pub(super) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            () = hung_up(self.hangup.as_mut()) => "SIGHUP",
+        }
+    }
+}
+
+async fn hung_up(hangup: Option<&mut Signal>) {
+    match hangup {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::other(format!("cannot listen for signals: {error}")))
+}

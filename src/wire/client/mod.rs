@@ -1,0 +1,13 @@
+//! The wire as a client sees it: what it asks of a daemon and pushes to one, and what it hears back
+//! (joyce.md, sections 1 to 4).
+//!
+//! A reply comes from another machine, so nothing in it is believed: what does not read is passed over
+//! and counted, and only a body that is no reply at all is an error (faults.md M2).
+
+mod ask;
+mod heard;
+mod push;
+
+pub use ask::{Ask, request};
+pub use heard::{BadReply, HistoricRow, Message, Reply, RoomListing, reply};
+pub use push::{Refusal, push_body, refusal};
