@@ -1,0 +1,195 @@
+//! A database of the original, with the damage to expect in it, is adopted at start.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::{Channel, Daemon, HistoryRow, entry, get, only};
+use rusqlite::{Connection, params};
+use serde_json::json;
+
+/// The schema as the original made it: `STRING` has numeric affinity, and the second unique index is silently skipped
+/// because the first one has its name already.
+const SCHEMA: &str = "
+    CREATE TABLE sources (id INTEGER PRIMARY KEY ASC AUTOINCREMENT, name STRING);
+    CREATE TABLE pcs (id INTEGER PRIMARY KEY ASC AUTOINCREMENT, name STRING);
+    CREATE TABLE occupationUpdates (id INTEGER PRIMARY KEY ASC AUTOINCREMENT,
+        pc INTEGER REFERENCES pcs, source INTEGER REFERENCES sources, datetime INTEGER, occupation STRING);
+    CREATE UNIQUE INDEX IF NOT EXISTS name ON sources (name);
+    CREATE UNIQUE INDEX IF NOT EXISTS name ON pcs (name);
+    CREATE INDEX IF NOT EXISTS pc_datetime ON occupationUpdates (pc, datetime);";
+
+struct Original {
+    connection: Connection,
+}
+
+impl Original {
+    fn new(file: &Path) -> Original {
+        let connection = Connection::open(file).unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        Original { connection }
+    }
+
+    fn named(&self, table: &str, name: &str) -> i64 {
+        self.connection.execute(&format!("INSERT INTO {table} (name) VALUES (?)"), [name]).unwrap();
+        self.connection.last_insert_rowid()
+    }
+
+    fn row(&self, pc: i64, source: i64, time: i64, state: &str) {
+        let sql = "INSERT INTO occupationUpdates (pc, source, datetime, occupation) VALUES (?, ?, ?, ?)";
+        self.connection.execute(sql, params![pc, source, time, state]).unwrap();
+    }
+}
+
+#[test]
+fn f6_the_rows_of_the_original_are_the_history_in_the_order_of_their_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = Original::new(&dir.path().join("history.sqlite3"));
+    let (hub, lab) = (original.named("sources", "hub"), original.named("sources", "lab"));
+    let pcs: Vec<i64> = (0..40).map(|i| original.named("pcs", &format!("hg075pc{i:02}"))).collect();
+    let states = ["wf", "wu", "lf", "lu", "wx", "lx", "o", "x"];
+    let mut expected = Vec::new();
+    original.connection.execute_batch("BEGIN").unwrap();
+    for i in 0..2_500_usize {
+        // Every now and then the clock steps back an hour; and many rows share a second.
+        let time = 1_290_000_000 + i64::try_from(i / 7).unwrap() - if i % 500 > 400 { 3600 } else { 0 };
+        let (pc, state) = ((i * 17) % 40, states[(i * 5 + i / 40) % states.len()]);
+        let source = if i % 3 == 0 { lab } else { hub };
+        original.row(pcs[pc], source, time, state);
+        expected.push(HistoryRow {
+            pc: format!("hg075pc{pc:02}"),
+            source: if source == lab { "lab" } else { "hub" }.to_owned(),
+            time,
+            state: state.to_owned(),
+        });
+    }
+    original.connection.execute_batch("COMMIT").unwrap();
+    drop(original);
+
+    let mut daemon = Daemon::on(dir, &[]);
+    assert_eq!(daemon.history(1000), expected);
+    assert_eq!(daemon.history(333), expected);
+    let whole = daemon.whole();
+    assert_eq!(whole.occupation.len(), 40);
+    for (pc, state) in &whole.occupation {
+        let last = expected.iter().rev().find(|row| row.pc == *pc).unwrap();
+        assert_eq!(*state, last.state, "{pc}: restored by id, never by time");
+    }
+    assert_eq!(whole.room_map["hg075"].1.len(), 40);
+
+    // It lives on as our own.
+    let state = if whole.occupation["hg075pc00"] == "wf" { "wu" } else { "wf" };
+    daemon.push("new source", &json!({"hg075pc00": entry(state), "hg029pc01": entry("o")}));
+    daemon.restart();
+    let rows = daemon.history(1000);
+    assert_eq!(rows[..expected.len()], expected);
+    let added: BTreeSet<_> =
+        rows[expected.len()..].iter().map(|r| (r.pc.as_str(), r.source.as_str(), r.state.as_str())).collect();
+    assert_eq!(added, BTreeSet::from([("hg075pc00", "new source", state), ("hg029pc01", "new source", "o")]));
+    let again = daemon.whole();
+    assert_eq!(again.occupation["hg075pc00"], state);
+    assert!(again.occupation_version > whole.occupation_version);
+}
+
+#[test]
+fn f6_names_that_became_numbers_lose_no_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = Original::new(&dir.path().join("history.sqlite3"));
+    let source = original.named("sources", "42");
+    let broken = ["007", "1e999", "12.50", "0x10"].map(|name| original.named("pcs", name));
+    let whole = original.named("pcs", "hg075pc01");
+    for (i, pc) in broken.into_iter().chain([whole]).enumerate() {
+        original.row(pc, source, 1_290_000_000 + i64::try_from(i).unwrap(), "wf");
+    }
+    let kinds: Vec<String> = original
+        .connection
+        .prepare("SELECT typeof(name) FROM pcs ORDER BY id")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(kinds, ["integer", "real", "real", "text", "text"], "this is the damage");
+    drop(original);
+
+    let daemon = Daemon::on(dir, &[]);
+    let rows = daemon.history(1000);
+    assert_eq!(rows.len(), 5);
+    assert_eq!(rows.iter().map(|r| r.time - 1_290_000_000).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert!(rows.iter().all(|r| r.source == "42" && r.state == "wf"), "{rows:?}");
+    assert_eq!(rows[0].pc, "7", "kept as it is, never guessed");
+    assert_eq!((rows[3].pc.as_str(), rows[4].pc.as_str()), ("0x10", "hg075pc01"));
+    assert_eq!(daemon.whole().occupation["hg075pc01"], "wf");
+    // The true name is a name like any other now.
+    daemon.push("test", &json!({"007": entry("lu"), "1e999": entry("o")}));
+    let state = daemon.whole().occupation;
+    assert_eq!((state["007"].as_str(), state["1e999"].as_str()), ("lu", "o"));
+}
+
+#[test]
+fn f6_a_pc_that_is_there_twice_is_one_and_its_last_row_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = Original::new(&dir.path().join("history.sqlite3"));
+    let source = original.named("sources", "hub");
+    let (first, second) = (original.named("pcs", "hg075pc01"), original.named("pcs", "hg075pc01"));
+    original.row(first, source, 1_290_000_000, "wf");
+    original.row(second, source, 1_290_000_001, "lu");
+    original.row(first, source, 1_290_000_002, "wx");
+    original.row(second, source, 1_290_000_000, "o");
+    drop(original);
+
+    let daemon = Daemon::on(dir, &[]);
+    let rows = daemon.history(1000);
+    let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
+    assert_eq!(states, ["wf", "lu", "wx", "o"]);
+    assert!(rows.iter().all(|row| row.pc == "hg075pc01"));
+    let whole = daemon.whole();
+    assert_eq!(whole.occupation.len(), 1);
+    assert_eq!(whole.occupation["hg075pc01"], "o");
+    assert_eq!(whole.room_map["hg075"].1.len(), 1);
+}
+
+#[test]
+fn f6_states_that_do_not_exist_are_no_reason_to_lose_a_row_and_reach_no_client_as_a_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = Original::new(&dir.path().join("history.sqlite3"));
+    let source = original.named("sources", "hub");
+    for (i, state) in ["u", "f", "wo", "lo", "wf"].into_iter().enumerate() {
+        let pc = original.named("pcs", &format!("hg075pc0{i}"));
+        original.row(pc, source, 1_290_000_000, "wu");
+        original.row(pc, source, 1_290_000_010, state);
+    }
+    drop(original);
+
+    let daemon = Daemon::on(dir, &[]);
+    let rows = daemon.history(1000);
+    assert_eq!(rows.len(), 10);
+    let pcs: Vec<&str> = rows.iter().map(|row| row.pc.as_str()).collect();
+    assert_eq!(
+        pcs,
+        (0..5)
+            .flat_map(|i| [["hg075pc00", "hg075pc01", "hg075pc02", "hg075pc03", "hg075pc04"][i]; 2])
+            .collect::<Vec<_>>()
+    );
+    // Reading the whole refuses any state but the eight.
+    assert_eq!(daemon.whole().occupation["hg075pc04"], "wf");
+    for i in 0..4 {
+        daemon.set(&format!("hg075pc0{i}"), "lf");
+        assert_eq!(daemon.whole().occupation[&format!("hg075pc0{i}")], "lf");
+    }
+}
+
+#[test]
+fn an_empty_database_of_the_original_is_an_empty_history() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Original::new(&dir.path().join("history.sqlite3")));
+    let mut daemon = Daemon::on(dir, &[]);
+    let mut channel = Channel::with_filter(&daemon, &json!(null));
+    let messages = channel.ask(&json!([get("historic_updates")]));
+    assert_eq!(only(&messages, "historic_updates")["updates"], json!([]));
+    daemon.set("hg075pc01", "wf");
+    daemon.restart();
+    assert_eq!(daemon.whole().occupation["hg075pc01"], "wf");
+}
