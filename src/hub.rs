@@ -9,10 +9,11 @@
 use crate::core::channel::{ChannelId, HoldId};
 use crate::core::house::House;
 use crate::core::poll::{Census, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
+use crate::core::push::{Push, Refused};
 use crate::core::room::RoomKey;
 use crate::core::schedule::Reservation;
 use crate::core::source::Timestamp;
-use crate::core::state::{Digests, Push, Refused};
+use crate::core::state::Digests;
 use crate::core::version::Versions;
 use crate::history::{Acknowledgement, Full, History, Place, Record};
 use std::collections::HashMap;

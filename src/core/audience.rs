@@ -4,8 +4,9 @@
 //! under the hub's lock depends on how many filters there are, and on the channels that get it.
 
 use super::channel::ChannelId;
+use super::push::Change;
 use super::rooms::RoomSet;
-use super::state::{Change, State};
+use super::state::State;
 use super::tag::Filter;
 use super::version::Versions;
 use std::collections::HashMap;
@@ -216,9 +217,10 @@ impl std::ops::IndexMut<AudienceId> for Audiences {
 mod tests {
     use super::super::channel::tests::ids;
     use super::super::pc::{Occupation, PcName};
+    use super::super::push::Push;
     use super::super::room::{RoomKey, RoomPlan, Rule, Rules};
     use super::super::source::{Source, Timestamp};
-    use super::super::state::{Growth, Plan, Push, Remains};
+    use super::super::state::{Growth, Plan, Remains};
     use super::super::tag::{Tag, TagFilter};
     use super::super::version::Version;
     use super::*;

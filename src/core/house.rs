@@ -8,16 +8,21 @@ use super::channel::{Channel, ChannelId, Channels, Held, HoldId, Kind, Owed, Rem
 use super::deadlines::Deadlines;
 use super::message::{Body, HistoricRange, Message};
 use super::poll::{Ask, Census, Delivery, Outcome, Poll, Polled, Receipt, Reply, Ticked, TooManyChannels};
+use super::push::{Change, Push, Refused};
 use super::room::RoomKey;
 use super::schedule::Reservation;
-use super::snapshots::{Made, Snapshots};
-use super::state::{Change, Digests, Plan, Push, Refused, Remains, State};
+use super::snapshots::Snapshots;
+use super::state::{Digests, Plan, Remains, State};
 use super::tag::{Filter, FilterChange, TagFilter};
 use super::token::Token;
-use super::version::{Version, Versions};
+use super::version::Versions;
 use std::collections::HashMap;
-use std::sync::Arc;
+
 use std::time::{Duration, Instant};
+
+mod messages;
+
+use messages::keep_last_occupation;
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
@@ -284,33 +289,6 @@ impl House {
         Delivery::empty(all)
     }
 
-    /// What the held requests of an audience get.
-    fn deliver(
-        &mut self,
-        audience: AudienceId,
-        before: Versions,
-        concern: Concern,
-        change: Option<&Change>,
-        now: Instant,
-    ) -> Delivery {
-        let mut messages = Vec::new();
-        if concern.room_map {
-            messages.push(self.snapshot(audience, Kind::RoomMap));
-        }
-        if concern.room_map || concern.schedule {
-            messages.push(self.snapshot(audience, Kind::Schedule));
-        }
-        if let Some(change) = change.filter(|_| concern.occupation) {
-            let rooms = &self.audiences[audience].rooms.occupation;
-            let places = change.places.iter();
-            let update = change.states.iter().zip(places).filter(|(_, place)| rooms.contains(**place));
-            let update = update.map(|(state, _)| state.clone()).collect();
-            messages
-                .push(Message::new(Body::OccupationUpdate { version: change.versions.occupation, update }));
-        }
-        Delivery { messages: messages.into(), to: self.take_held(audience, now), seen: before }
-    }
-
     fn take_held(&mut self, audience: AudienceId, now: Instant) -> Vec<(ChannelId, HoldId)> {
         let versions = self.state.versions();
         let ids = self.audiences.take_held(audience);
@@ -452,44 +430,6 @@ impl House {
         Some(held.hold)
     }
 
-    fn owed_messages(&mut self, audience: AudienceId, owed: &Owed) -> Vec<Arc<Message>> {
-        const ORDER: [Kind; 6] =
-            [Kind::Welcome, Kind::Tags, Kind::TagMap, Kind::RoomMap, Kind::Schedule, Kind::Occupation];
-        let mut messages: Vec<_> = ORDER
-            .into_iter()
-            .filter(|kind| owed.has(*kind))
-            .map(|kind| self.snapshot(audience, kind))
-            .collect();
-        messages.extend(owed.historic().iter().map(|range| Message::new(Body::HistoricUpdates(*range))));
-        messages
-    }
-
-    fn snapshot(&mut self, audience: AudienceId, kind: Kind) -> Arc<Message> {
-        let (state, rooms) = (&self.state, &self.audiences[audience].rooms);
-        let versions = state.versions();
-        let (made, body): (_, &dyn Fn() -> Body) = match kind {
-            Kind::Welcome => (Made::Welcome, &|| Body::Welcome),
-            Kind::Tags => (Made::Tags(versions.tag_map), &|| state.tags()),
-            Kind::TagMap => (Made::TagMap(versions.tag_map), &|| state.tag_map()),
-            Kind::RoomMap => {
-                (Made::RoomMap(audience, versions.room_map), &|| state.room_map(&rooms.room_map))
-            }
-            Kind::Schedule => {
-                (Made::Schedule(audience, versions.schedule), &|| state.schedule(&rooms.schedule))
-            }
-            Kind::Occupation => {
-                (Made::Occupation(audience, versions.occupation), &|| state.occupation(&rooms.occupation))
-            }
-        };
-        self.snapshots.of(made, body)
-    }
-
-    fn update_since(&mut self, audience: AudienceId, since: Version) -> Arc<Message> {
-        let (state, rooms) = (&self.state, &self.audiences[audience].rooms.occupation);
-        let made = Made::Update(audience, since, state.versions().occupation);
-        self.snapshots.of(made, || state.occupation_since(rooms, since))
-    }
-
     fn channel(&mut self, id: ChannelId) -> Option<&mut Channel> {
         self.channels.get_mut(id)
     }
@@ -499,17 +439,6 @@ impl House {
 enum Asked {
     Kind(Kind),
     Historic(HistoricRange),
-}
-
-/// A reply holds at most one message that bears occupation (invariant 7): old slaves apply the newest
-/// first (faults.md F2). The last of several is the newest, and covers what the others say.
-fn keep_last_occupation(messages: &mut Vec<Arc<Message>>) {
-    let last = messages.iter().rposition(|message| message.bears_occupation());
-    let mut at = 0;
-    messages.retain(|message| {
-        at += 1;
-        !message.bears_occupation() || Some(at - 1) == last
-    });
 }
 
 #[cfg(test)]

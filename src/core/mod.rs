@@ -12,6 +12,7 @@ pub mod house;
 pub mod message;
 pub mod pc;
 pub mod poll;
+pub mod push;
 pub mod room;
 pub mod rooms;
 pub mod schedule;

@@ -1,16 +1,17 @@
 //! The state: which PCs there are, in which rooms, how they are, and what is reserved.
 
-use super::message::{Body, RoomEntry};
 use super::pc::{Occupation, PcName};
+use super::push::{Change, NoPlace, Push, Refused};
 use super::room::{RoomKey, RoomPlan, Rules};
 use super::rooms::{RoomId, RoomSet};
 use super::schedule::Reservation;
-use super::source::{Source, Timestamp};
+use super::source::Source;
 use super::tag::{Filter, Tag, TagFilter};
 use super::version::{Version, Versions};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+
+mod messages;
 
 /// How far the state may grow by what is pushed (faults.md S3).
 #[derive(Debug, Clone, Copy)]
@@ -43,76 +44,6 @@ pub struct Remains {
     pub sources: Vec<Source>,
     /// The versions to go on from.
     pub versions: Versions,
-}
-
-/// States that one source reports at one time: one change.
-#[derive(Debug, Clone)]
-pub struct Push {
-    source: Source,
-    at: Timestamp,
-    states: Vec<(PcName, Occupation)>,
-}
-
-impl Push {
-    /// A push of these states.
-    ///
-    /// # Errors
-    /// With the names that occur twice.
-    pub fn new(
-        source: Source,
-        at: Timestamp,
-        states: Vec<(PcName, Occupation)>,
-    ) -> Result<Push, Vec<PcName>> {
-        let mut names = HashSet::with_capacity(states.len());
-        let twice: Vec<PcName> =
-            states.iter().filter(|(name, _)| !names.insert(name)).map(|(name, _)| name.clone()).collect();
-        if twice.is_empty() { Ok(Push { source, at, states }) } else { Err(twice) }
-    }
-}
-
-/// What a push changed.
-#[derive(Debug)]
-pub struct Change {
-    /// The versions after it.
-    pub versions: Versions,
-    /// When it was reported.
-    pub at: Timestamp,
-    /// By whom.
-    pub source: Source,
-    /// The PCs that changed, in the order of the push.
-    pub states: Arc<[(PcName, Occupation)]>,
-    /// The rooms they are in, one a PC.
-    pub(super) places: Vec<RoomId>,
-    /// The rooms with a PC whose state is another now.
-    pub(super) occupied: RoomSet,
-    /// The rooms with a PC that was not there before.
-    pub(super) grown: RoomSet,
-}
-
-/// Why nothing of a push was applied.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// There are as many sources as there may be, and this is another.
-    Sources {
-        /// How many there may be.
-        limit: usize,
-    },
-    /// These PCs are new, and there is no place for them.
-    Pcs {
-        /// Each with why.
-        names: Vec<(PcName, NoPlace)>,
-    },
-}
-
-/// Why a new PC has no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoPlace {
-    /// There are as many PCs as there may be.
-    #[error("this PC is new, and there are {0} PCs already, the most that limits.pcs allows")]
-    Pcs(usize),
-    /// It would need a room that is not there, and there are as many rooms as there may be.
-    #[error("this PC implies a new room, and there are {0} rooms already, the most that limits.rooms allows")]
-    Rooms(usize),
 }
 
 #[derive(Debug)]
@@ -352,62 +283,6 @@ impl State {
             schedule: last(&filter.schedule, |room| room.changed.schedule),
             tag_map: self.versions.tag_map,
         }
-    }
-
-    /// The message `tags`.
-    pub(super) fn tags(&self) -> Body {
-        Body::Tags { version: self.versions.tag_map, tags: self.tags.clone() }
-    }
-
-    /// The message `tagMap`.
-    pub(super) fn tag_map(&self) -> Body {
-        let rooms = |tag: &Tag| {
-            self.rooms.iter().filter(|room| room.tags.contains(tag)).map(|room| room.key.clone()).collect()
-        };
-        let tag_map = self.tags.iter().map(|tag| (tag.clone(), rooms(tag))).collect();
-        Body::TagMap { version: self.versions.tag_map, tag_map }
-    }
-
-    /// The message `occupation` for some rooms.
-    pub(super) fn occupation(&self, rooms: &RoomSet) -> Body {
-        let occupation = self
-            .rooms_in(rooms)
-            .flat_map(|(_, room)| &room.pcs)
-            .map(|id| (self.pc(*id).name.clone(), self.pc(*id).occupation))
-            .collect();
-        Body::Occupation { version: self.versions.occupation, occupation }
-    }
-
-    /// The message `occupation_update` with what has changed in some rooms since a version, oldest
-    /// first. It walks the changes since, not the PCs. Its version is the present one, as a snapshot's:
-    /// of a reply that was given back late, the client may have seen a newer version than the last of
-    /// these changes (faults.md C5).
-    pub(super) fn occupation_since(&self, rooms: &RoomSet, since: Version) -> Body {
-        let changed = self.by_change.range((since.next(), PcId(0))..).map(|(_, id)| self.pc(*id));
-        let passing = changed.filter(|pc| rooms.contains(pc.room));
-        let update = passing.map(|pc| (pc.name.clone(), pc.occupation)).collect();
-        Body::OccupationUpdate { version: self.versions.occupation, update }
-    }
-
-    /// The message `roomMap` for some rooms.
-    pub(super) fn room_map(&self, rooms: &RoomSet) -> Body {
-        let entry = |room: &Room| RoomEntry {
-            key: room.key.clone(),
-            name: room.name.clone(),
-            pcs: room.pcs.iter().map(|id| self.pc(*id).name.clone()).collect(),
-        };
-        let room_map = self.rooms_in(rooms).map(|(_, room)| entry(room)).collect();
-        Body::RoomMap { version: self.versions.room_map, room_map }
-    }
-
-    /// The message `schedule` for some rooms.
-    pub(super) fn schedule(&self, rooms: &RoomSet) -> Body {
-        let schedule = self
-            .rooms_in(rooms)
-            .filter(|(_, room)| !room.schedule.is_empty())
-            .map(|(_, room)| (room.key.clone(), room.schedule.clone()))
-            .collect();
-        Body::Schedule { version: self.versions.schedule, schedule }
     }
 
     /// The rooms that new PCs imply, if there is place for all of them. The rules are asked only of as

@@ -5,8 +5,8 @@
 
 use super::Porch;
 use super::http::{Admit, Connection, Limits, Refusal, Request, Response};
+use crate::core::push::Push;
 use crate::core::source::Source;
-use crate::core::state::Push;
 use crate::hub::{Hub, wall_clock};
 use crate::wire::push::{self, BadPush};
 use hyper::http::request::Parts;

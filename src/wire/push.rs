@@ -2,8 +2,8 @@
 
 use super::json::{self, Object, Value};
 use crate::core::pc::{Occupation, PcName, System, Use};
+use crate::core::push::Refused;
 use crate::core::source::{BadSource, Source};
-use crate::core::state::Refused;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 

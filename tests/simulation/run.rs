@@ -13,9 +13,10 @@ use tkbd::core::house::{House, Terms};
 use tkbd::core::message::{HistoricRange, Message};
 use tkbd::core::pc::PcName;
 use tkbd::core::poll::{Ask, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
+use tkbd::core::push::Push;
 use tkbd::core::room::RoomKey;
 use tkbd::core::source::{Source, Timestamp};
-use tkbd::core::state::{Plan, Push, Remains};
+use tkbd::core::state::{Plan, Remains};
 use tkbd::core::tag::Filter;
 use tkbd::core::token::Token;
 

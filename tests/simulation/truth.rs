@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tkbd::core::message::{Body, HistoricRange, Message};
 use tkbd::core::pc::{Occupation, PcName};
+use tkbd::core::push::{NoPlace, Refused};
 use tkbd::core::room::{RoomKey, RoomPlan};
 use tkbd::core::schedule::Reservation;
-use tkbd::core::state::{Growth, NoPlace, Refused};
+use tkbd::core::state::Growth;
 use tkbd::core::tag::{Filter, FilterChange, Tag, TagFilter};
 use tkbd::core::version::{Version, Versions};
 

@@ -10,6 +10,7 @@ use super::super::tag::Tag;
 use super::super::version::Version;
 use super::*;
 use regex::Regex;
+use std::sync::Arc;
 
 const SECOND: Duration = Duration::from_secs(1);
 

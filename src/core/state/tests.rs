@@ -1,7 +1,9 @@
 //! Tables of what is best seen small; `tests/simulation.rs` has the rest.
 
+use super::super::message::{Body, RoomEntry};
 use super::super::room::Rule;
 use super::super::schedule::TimeOfDay;
+use super::super::source::Timestamp;
 use super::*;
 use regex::Regex;
 
