@@ -36,7 +36,9 @@ impl BindError {
 
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; is another tkbd running? Give this one other ports, or stop that one",
+        io::ErrorKind::AddrInUse => {
+            "; is another tkbd running? Stop that one, or give this one another port, as --set http.listen=127.0.0.1:8081"
+        }
         io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
         io::ErrorKind::AddrNotAvailable => "; no interface of this host has that address",
         _ => "",

@@ -70,7 +70,7 @@ pub(super) struct PushArguments {
     /// Where the daemon listens for pushes
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:1235")]
     pub(super) to: String,
-    /// A file with the push token, which others must not be able to read [default: $TKBD_PUSH_TOKEN is the token]
+    /// A file with the push token, which others must not be able to read; without it, the token is what TKBD_PUSH_TOKEN holds
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
     /// Who reports, as it will stand in the history
@@ -103,7 +103,7 @@ When the output is no terminal, or with --plain: a table of the rooms, then one 
 
 Examples:
   tkbd watch https://terminalkamer.example/ --tag hg
-  tkbd watch --once | sort -k3 -n              # the table, once
+  tkbd watch --once | tail -n 1                # the sum of all rooms, once
   tkbd watch --plain | grep --line-buffered hg075
 
 NO_COLOR is honoured: every state has a shape of its own, too.")]
@@ -124,8 +124,8 @@ pub(super) struct WatchArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The daemon is a real one, fed by real pushes; only the people are made up. Its history is thrown away at
-the end, unless --db names a file.
+The daemon is a real one, fed by real pushes; only the people are made up. Its history is thrown away \
+at the end, unless --db names a file.
 
 Examples:
   tkbd demo

@@ -1,8 +1,9 @@
 //! How a command ends when it cannot do what it was asked.
 
+use super::may_colour;
 use crate::setup::SetupError;
 use crate::{BindError, RunError};
-use std::io;
+use std::io::{self, IsTerminal, stderr};
 use std::process::ExitCode;
 
 /// Why a command failed; the variants are the exit codes.
@@ -30,7 +31,10 @@ impl Failure {
     /// Says what is wrong.
     pub(super) fn tell(&self) {
         match self {
-            // It renders itself, in lines that begin with where the mistake stands.
+            // It renders itself, in lines that begin with where the mistake stands; people see those lines, too.
+            Failure::Setup(error) if stderr().is_terminal() => {
+                eprint!("{}", error.with_snippets(may_colour(&stderr())));
+            }
             Failure::Setup(error) => eprintln!("{error}"),
             Failure::Usage(what) | Failure::Daemon(what, _) | Failure::Other(what) => {
                 eprintln!("tkbd: {what}");

@@ -9,6 +9,11 @@ use tracing_subscriber::EnvFilter;
 pub(super) fn start(log: &Log) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&log.level)
         .map_err(|error| Failure::Daemon(format!("log.level {:?}: {error}", log.level), 78))?;
+    // It tells every step of a migration, with paths of the machine that built us; that the history was opened says enough.
+    let filter = match "refinery_core=warn".parse() {
+        Ok(quiet) if !log.level.contains("refinery") => filter.add_directive(quiet),
+        _ => filter,
+    };
     let human = match log.format {
         LogFormat::Human => true,
         LogFormat::Json => false,

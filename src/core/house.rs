@@ -306,7 +306,7 @@ impl House {
 
     fn create(&mut self, token: Token, now: Instant) -> Result<(ChannelId, bool), TooManyChannels> {
         if self.channels.len() >= self.terms.max_channels {
-            return Err(TooManyChannels(self.channels.len()));
+            return Err(TooManyChannels(self.terms.max_channels));
         }
         let mut owed = Owed::default();
         owed.add(Kind::Welcome);

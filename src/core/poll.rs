@@ -113,7 +113,7 @@ pub struct Ticked {
 
 /// There are as many channels as there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there are {0} channels already, the most that http.max_channels allows")]
+#[error("no more channels have a place: http.max_channels is {0}")]
 pub struct TooManyChannels(pub usize);
 
 /// How many of what there are.

@@ -70,9 +70,9 @@ pub enum Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlace {
     /// There are as many PCs as there may be.
-    #[error("this PC is new, and there are {0} PCs already, the most that limits.pcs allows")]
+    #[error("this PC is new, and no more PCs have a place: limits.pcs is {0}")]
     Pcs(usize),
     /// It would need a room that is not there, and there are as many rooms as there may be.
-    #[error("this PC implies a new room, and there are {0} rooms already, the most that limits.rooms allows")]
+    #[error("this PC implies a new room, and no more rooms have a place: limits.rooms is {0}")]
     Rooms(usize),
 }

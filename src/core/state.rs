@@ -295,13 +295,13 @@ impl State {
         let mut placed = Vec::new();
         for name in newcomers {
             if room_for == 0 {
-                refused.push((name, NoPlace::Pcs(self.pcs.len())));
+                refused.push((name, NoPlace::Pcs(self.growth.pcs)));
                 continue;
             }
             let key = self.rules.room_of(&name);
             if !self.room_ids.contains_key(&key) && !new_rooms.contains(&key) {
                 if rooms_for == 0 {
-                    refused.push((name, NoPlace::Rooms(self.rooms.len())));
+                    refused.push((name, NoPlace::Rooms(self.growth.rooms)));
                     continue;
                 }
                 rooms_for -= 1;

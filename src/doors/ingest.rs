@@ -171,6 +171,10 @@ struct Gate {
 }
 
 impl Admit for Gate {
+    fn refusal(&self, status: StatusCode, line: &str) -> Refusal {
+        Refusal(error(status, line))
+    }
+
     fn admit(&self, head: &Parts) -> Result<(), Refusal> {
         let terms = &self.door.terms;
         let refuse = |status, line: &str| Err(Refusal(error(status, line)));

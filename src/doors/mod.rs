@@ -92,7 +92,7 @@ impl Web {
         let everybody = Arc::new(Everybody);
         while let Some(request) = connection.next(&everybody).await {
             let go_on = if page::is_for(&request) {
-                Box::pin(page::index().send(connection.socket(), &request)).await.is_ok()
+                Box::pin(page::index(&request).send(connection.socket(), &request)).await.is_ok()
                     && request.keep_alive()
             } else {
                 self.joyce.answer(&mut connection, request).await

@@ -19,15 +19,20 @@ pub(super) fn is_for(request: &Request) -> bool {
         && (accepts("text/html") || query.is_empty() && accepts("*/*"))
 }
 
-/// The page.
-pub(super) fn index() -> Response {
+/// The page, with the address by which it was asked for.
+pub(super) fn index(request: &Request) -> Response {
     const INDEX: &str = concat!(
         include_str!("page.html"),
         "<footer>tkbd ",
         env!("CARGO_PKG_VERSION"),
         "</footer>\n</body>\n</html>\n"
     );
-    Response::new(StatusCode::OK, "text/html; charset=utf-8", INDEX)
+    const EXAMPLE: &str = "localhost:8080";
+    let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    // Of these letters no markup can be made.
+    let is_plain = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
+    let page = INDEX.replace(EXAMPLE, host.filter(is_plain).unwrap_or(EXAMPLE));
+    Response::new(StatusCode::OK, "text/html; charset=utf-8", page)
         .with(
             "Content-Security-Policy",
             "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",

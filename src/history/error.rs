@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub enum OpenError {
     /// The path leads nowhere, or to what cannot be written: the setup has to change (faults.md D2).
     #[error(
-        "{}: {reason}; give the history a path in a directory that the daemon's user can write", path.display()
+        "{}: {reason}; give history.db a path in a directory that the daemon's user can write", path.display()
     )]
     Unusable {
         /// The path of the setup.

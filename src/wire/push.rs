@@ -54,7 +54,7 @@ impl From<Refused> for BadPush {
     fn from(refused: Refused) -> BadPush {
         match refused {
             Refused::Sources { limit } => BadPush::whole(format!(
-                "nothing was applied: this datasource is new, and there are {limit} already, the most that limits.sources allows"
+                "nothing was applied: this datasource is new, and no more have a place: limits.sources is {limit}"
             )),
             Refused::Pcs { names } => BadPush::entries(
                 names.into_iter().map(|(name, why)| (name.to_string(), why.to_string())).collect(),

@@ -101,9 +101,9 @@ impl Truth {
             let room = room_of(pc);
             let is_new_room = !self.rooms.contains_key(&room) && !new_rooms.contains(&room);
             if pcs == self.growth.pcs {
-                names.push((pc.clone(), NoPlace::Pcs(self.pcs.len())));
+                names.push((pc.clone(), NoPlace::Pcs(self.growth.pcs)));
             } else if is_new_room && rooms >= self.growth.rooms {
-                names.push((pc.clone(), NoPlace::Rooms(self.rooms.len())));
+                names.push((pc.clone(), NoPlace::Rooms(self.growth.rooms)));
             } else {
                 pcs += 1;
                 if is_new_room {

@@ -123,7 +123,7 @@ fn introduction(http: SocketAddr, push: SocketAddr, rooms: &[RoomPlan], argument
         "A campus day at {speed} times its speed, seed {seed}. {kept} Ctrl-C ends it.\n\n  \
          in a browser    http://{http}/\n  \
          in a terminal   tkbd watch{watch}\n  \
-         as a client     curl -s http://{http}/ -d '{poll}'\n  \
+         as a client     curl -g 'http://{http}/?m={poll}'\n  \
          take a part     tkbd push{to} {example}=used:linux\n",
         speed = arguments.speed,
         seed = arguments.seed,
@@ -175,6 +175,7 @@ mod tests {
         let text = introduction(at("127.0.0.1:9080"), at("[::1]:9235"), &plans, &arguments);
         assert!(text.contains("tkbd watch http://127.0.0.1:9080\n"), "{text}");
         assert!(text.contains("tkbd push --to http://[::1]:9235 libpc01"), "{text}");
+        assert!(text.contains("curl -g 'http://127.0.0.1:9080/?m=[null,"), "{text}");
     }
 
     #[test]

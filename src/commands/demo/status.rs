@@ -1,6 +1,6 @@
 //! How the day goes, in one line that stays where it is.
 
-use super::super::Failure;
+use super::super::{Failure, text};
 use super::day::Day;
 use crate::core::pc::{Occupation, Use};
 use std::io::{IsTerminal, Write, stdout};
@@ -65,12 +65,12 @@ impl Status {
         let (days, minutes) = (day.now() / 86_400, day.now() % 86_400 / 60);
         let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
         format!(
-            "day {}, {:02}:{:02}   {free} free, {used} used of {all}   {} states in {} pushes{failed}",
+            "day {}, {:02}:{:02}   {free} free, {used} used of {all}   {} in {}{failed}",
             days + 1,
             minutes / 60,
             minutes % 60,
-            self.states,
-            self.pushes,
+            text::count(self.states, "state"),
+            text::count(self.pushes, "push"),
         )
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn read(arguments: &PushArguments) -> Result<Vec<Batch>, Failure> {
             Err(mistake) => mistakes.push(mistake.to_string()),
         }
     }
-    refuse(mistakes)?;
+    refuse(mistakes).map_err(Failure::Usage)?;
     if !states.is_empty() {
         batches.insert(0, Batch::States(states));
     }
@@ -69,7 +69,7 @@ fn whole(name: &str, input: impl Read) -> Result<Batch, Failure> {
             Err(mistake) => mistakes.push(format!("{name}:{}: {mistake}", number + 1)),
         }
     }
-    refuse(mistakes)?;
+    refuse(mistakes).map_err(Failure::Other)?;
     if states.is_empty() {
         return Err(cannot("there is no state in it".into()));
     }
@@ -77,7 +77,7 @@ fn whole(name: &str, input: impl Read) -> Result<Batch, Failure> {
 }
 
 /// All mistakes at once, so that they can be mended at once; of very many the first.
-fn refuse(mut mistakes: Vec<String>) -> Result<(), Failure> {
+fn refuse(mut mistakes: Vec<String>) -> Result<(), String> {
     const SHOWN: usize = 20;
     if mistakes.is_empty() {
         return Ok(());
@@ -87,7 +87,7 @@ fn refuse(mut mistakes: Vec<String>) -> Result<(), Failure> {
     if more > 0 {
         mistakes.push(format!("and {more} more"));
     }
-    Err(Failure::Other(format!("nothing was pushed:\n  {}", mistakes.join("\n  "))))
+    Err(format!("nothing was pushed:\n  {}", mistakes.join("\n  ")))
 }
 
 #[cfg(test)]

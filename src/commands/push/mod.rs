@@ -122,6 +122,9 @@ impl Teller {
 fn describe(address: &str, error: &PushError) -> String {
     let mut lines = format!("{address}: {}\n", text::plain(&error.to_string()));
     if let PushError::Bad(refusal) = error {
+        if refusal.error.trim() == UNKNOWN_PATH {
+            lines.push_str("  is that the push port? It is 1235, unless push.listen says otherwise\n");
+        }
         let widest =
             refusal.entries.iter().map(|(name, _)| text::width(&text::plain(name))).max().unwrap_or(0);
         for (name, why) in &refusal.entries {
@@ -131,6 +134,9 @@ fn describe(address: &str, error: &PushError) -> String {
     }
     lines
 }
+
+/// What the port of the channels says to a push.
+const UNKNOWN_PATH: &str = "Unknown path";
 
 /// A daemon takes 1 MiB in 10 s (faults.md P5); a thousand states are a tenth of that.
 const MOST: usize = 1000;

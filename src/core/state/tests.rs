@@ -111,9 +111,9 @@ fn a_push_beyond_a_limit_is_refused_with_every_name_and_changes_nothing() {
     // One room and two PCs are left.
     let refused =
         state.apply(push("refused", &[("apc1", UNKNOWN), ("dpc1", OFF), ("epc1", OFF), ("fpc1", OFF)]));
-    assert_eq!(refused.unwrap_err(), no_rooms(&["epc1", "fpc1"], NoPlace::Rooms(3)));
+    assert_eq!(refused.unwrap_err(), no_rooms(&["epc1", "fpc1"], NoPlace::Rooms(4)));
     let refused = state.apply(push("refused", &[("dpc1", OFF), ("dpc2", OFF), ("apc3", OFF), ("bpc4", OFF)]));
-    assert_eq!(refused.unwrap_err(), no_rooms(&["apc3", "bpc4"], NoPlace::Pcs(2)));
+    assert_eq!(refused.unwrap_err(), no_rooms(&["apc3", "bpc4"], NoPlace::Pcs(4)));
     assert_eq!(all(&state), before);
     state.apply(push("t", &[("apc1", UNKNOWN)])).unwrap().unwrap();
     let refused = state.apply(push("u", &[("apc1", OFF)]));

@@ -11,16 +11,14 @@ pub trait Admit: Send + Sync + 'static {
     /// # Errors
     /// The answer to a request that is not let in.
     fn admit(&self, head: &Parts) -> Result<(), Refusal>;
+
+    /// The answer to a request that cannot be read: one plain line, unless the door answers otherwise.
+    fn refusal(&self, status: StatusCode, line: &str) -> Refusal {
+        Refusal(Response::text(status, line))
+    }
 }
 
 /// A request that is answered without being acted on; the connection ends with it, since bytes of the
 /// request may still be on their way.
 #[derive(Debug)]
 pub struct Refusal(pub Response);
-
-impl Refusal {
-    /// A refusal with one plain line.
-    pub fn plain(status: StatusCode, line: &str) -> Refusal {
-        Refusal(Response::text(status, line))
-    }
-}

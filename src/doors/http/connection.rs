@@ -269,10 +269,9 @@ impl Connection {
         self.rest = join(parts.read_buf, unread);
         match (Arc::into_inner(slot).and_then(OnceLock::into_inner), ended) {
             (Some(read), _) => Some(read),
-            (None, Err(error)) if error.is_timeout() => Some(Err(Refusal::plain(
-                StatusCode::REQUEST_TIMEOUT,
-                "The head of the request took too long",
-            ))),
+            (None, Err(error)) if error.is_timeout() => {
+                Some(Err(admit.refusal(StatusCode::REQUEST_TIMEOUT, "The head of the request took too long")))
+            }
             // What is not HTTP, hyper has answered by itself.
             (None, Err(error)) if error.is_parse() => {
                 self.linger().await;
@@ -324,14 +323,17 @@ impl<A: Admit> hyper::service::Service<hyper::Request<Body>> for Take<A> {
         let (head, body) = request.into_parts();
         let admitted = if self.two_framings.load(Ordering::Relaxed) {
             let line = "A request has a Content-Length or a Transfer-Encoding, not both";
-            Err(Refusal::plain(StatusCode::BAD_REQUEST, line))
+            Err(self.admit.refusal(StatusCode::BAD_REQUEST, line))
         } else {
             self.admit.admit(&head)
         };
-        let (slot, limits) = (self.slot.clone(), self.limits);
+        let (slot, limits, admit) = (self.slot.clone(), self.limits, self.admit.clone());
         Box::pin(async move {
             let request = match admitted {
-                Ok(()) => whole(body, limits).await.map(|body| Request::new(head, body)),
+                Ok(()) => whole(body, limits)
+                    .await
+                    .map_err(|(status, line)| admit.refusal(status, &line))
+                    .map(|body| Request::new(head, body)),
                 Err(refusal) => Err(refusal),
             };
             // It is empty: a connection is given to hyper for one request.
@@ -341,9 +343,8 @@ impl<A: Admit> hyper::service::Service<hyper::Request<Body>> for Take<A> {
     }
 }
 
-async fn whole(body: Body, limits: Limits) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal::plain(StatusCode::PAYLOAD_TOO_LARGE, &format!("At most {} bytes", limits.body));
+async fn whole(body: Body, limits: Limits) -> Result<Bytes, (StatusCode, String)> {
+    let too_large = || (StatusCode::PAYLOAD_TOO_LARGE, format!("At most {} bytes", limits.body));
     let declared = hyper::body::Body::size_hint(&body).lower();
     if declared > limits.body as u64 {
         return Err(too_large());
@@ -354,7 +355,7 @@ async fn whole(body: Body, limits: Limits) -> Result<Bytes, Refusal> {
     match timeout(limits.body_timeout, Limited::new(body, limits.body).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::plain(StatusCode::BAD_REQUEST, "The body of the request is malformed")),
-        Err(_) => Err(Refusal::plain(StatusCode::REQUEST_TIMEOUT, "The body of the request took too long")),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "The body of the request is malformed".into())),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The body of the request took too long".into())),
     }
 }

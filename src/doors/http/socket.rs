@@ -92,8 +92,7 @@ impl Socket {
         let whole: usize = parts.iter().map(|part| part.len()).sum();
         let mut done = 0;
         while done < whole {
-            let slices = rest(parts, done);
-            match self.write.try_write_vectored(&slices) {
+            match self.try_write_rest(parts, done) {
                 Ok(0) => return Written::Failed,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Part(done),
@@ -112,7 +111,7 @@ impl Socket {
         let whole: usize = parts.iter().map(|part| part.len()).sum();
         let end = Instant::now() + Self::IN_ALL;
         while done < whole {
-            match self.write.try_write_vectored(&rest(parts, done)) {
+            match self.try_write_rest(parts, done) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -123,6 +122,14 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    fn try_write_rest(&self, parts: &[&[u8]], done: usize) -> io::Result<usize> {
+        match rest(parts, done).as_slice() {
+            // A gathered write costs more than a plain one, and most answers are of one part.
+            [one] => self.write.try_write(one),
+            several => self.write.try_write_vectored(several),
+        }
     }
 
     /// Tells the client that nothing more comes.
