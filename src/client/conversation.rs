@@ -1,9 +1,10 @@
 //! What to ask next, decided from what was heard. Pure.
 
 use crate::core::pc::PcName;
+use crate::core::poll::Ask;
 use crate::core::tag::{FilterChange, TagFilter};
 use crate::core::token::Token;
-use crate::wire::client::{Ask, Message, Reply, request};
+use crate::wire::client::{Message, Reply, request};
 use std::collections::HashSet;
 
 /// A conversation with a daemon that may restart, forget and lose replies at any time.
@@ -64,7 +65,7 @@ impl Conversation {
                 let filter = || Some(self.filter.clone());
                 let change = FilterChange { occupation: filter(), room_map: filter(), schedule: filter() };
                 let asks: Vec<Ask> =
-                    std::iter::once(Ask::Filter(change)).chain(self.wanted.iter().cloned()).collect();
+                    std::iter::once(Ask::SetFilter(change)).chain(self.wanted.iter().cloned()).collect();
                 request(self.token.as_ref(), &asks)
             }
             Next::Rooms => request(self.token.as_ref(), &[Ask::RoomMap]),

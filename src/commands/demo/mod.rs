@@ -10,10 +10,12 @@ use super::signals::{self, Signals};
 use super::{Failure, logging, run};
 use crate::client::{PushError, Pusher, Retries, Server};
 use crate::core::pc::{Occupation, PcName};
+use crate::core::poll::Ask;
 use crate::core::room::{RoomKey, RoomPlan};
 use crate::core::source::Source;
+use crate::core::tag::{FilterChange, TagFilter};
 use crate::setup::{self, Setup};
-use crate::wire::client::push_body;
+use crate::wire::client::{push_body, request};
 use crate::{Listeners, RunError};
 use day::Day;
 use directory::Scratch;
@@ -114,7 +116,9 @@ fn introduction(http: SocketAddr, push: SocketAddr, rooms: &[RoomPlan], argument
     };
     let watch = target("127.0.0.1:8080", http, "");
     let to = target("127.0.0.1:1235", push, "--to ");
-    let poll = r#"[null,{"type":"set_msgFilter","occupation":null},{"type":"get_occupation"}]"#;
+    let everything = FilterChange { occupation: Some(TagFilter::Everything), ..FilterChange::default() };
+    let poll = request(None, &[Ask::SetFilter(everything), Ask::Occupation]);
+    let poll = String::from_utf8_lossy(&poll);
     let kept = match &arguments.db {
         Some(file) => format!("The history is kept in {}.", file.display()),
         None => "The history is thrown away at the end.".into(),

@@ -1,30 +1,12 @@
 //! What a client asks.
 
-use crate::core::message::HistoricRange;
-use crate::core::tag::{FilterChange, Tag, TagFilter};
+use crate::core::poll::Ask;
+use crate::core::tag::{Tag, TagFilter};
 use crate::core::token::Token;
 use serde_json::{Value, json};
 
-/// One message to a daemon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// Hear of other rooms from now on. It has no answer.
-    Filter(FilterChange),
-    /// The states of all PCs of the filter.
-    Occupation,
-    /// The rooms of the filter and the PCs in them.
-    RoomMap,
-    /// What is reserved today in the rooms of the filter.
-    Schedule,
-    /// The names of all tags.
-    TagNames,
-    /// All tags and the rooms that carry them. The original daemon never answers it.
-    TagMap,
-    /// A part of the history.
-    History(HistoricRange),
-}
-
-/// The body of a request: without a token it asks for a new channel.
+/// The body of a request: without a token it asks for a new channel. (The original daemon never answers
+/// `get_tagMap`.)
 pub fn request(token: Option<&Token>, asks: &[Ask]) -> Vec<u8> {
     let mut list = vec![token.map_or(Value::Null, |token| token.as_str().into())];
     list.extend(asks.iter().map(value));
@@ -33,7 +15,7 @@ pub fn request(token: Option<&Token>, asks: &[Ask]) -> Vec<u8> {
 
 fn value(ask: &Ask) -> Value {
     match ask {
-        Ask::Filter(change) => {
+        Ask::SetFilter(change) => {
             let mut message = json!({"type": "set_msgFilter"});
             let filters = [
                 ("occupation", &change.occupation),
@@ -51,9 +33,9 @@ fn value(ask: &Ask) -> Value {
         Ask::Occupation => json!({"type": "get_occupation"}),
         Ask::RoomMap => json!({"type": "get_roomMap"}),
         Ask::Schedule => json!({"type": "get_schedule"}),
-        Ask::TagNames => json!({"type": "get_tag_names"}),
+        Ask::Tags => json!({"type": "get_tag_names"}),
         Ask::TagMap => json!({"type": "get_tagMap"}),
-        Ask::History(range) => {
+        Ask::HistoricUpdates(range) => {
             json!({"type": "get_historic_updates", "offset": range.offset, "count": range.count})
         }
     }
@@ -69,6 +51,8 @@ fn tags(filter: &TagFilter) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::message::HistoricRange;
+    use crate::core::tag::FilterChange;
 
     #[test]
     fn a_request_reads_as_the_protocol_says() {
@@ -81,17 +65,17 @@ mod tests {
             (Some(&token), vec![], r#"["LbF+31V/"]"#),
             (
                 Some(&token),
-                vec![Ask::Filter(change), Ask::RoomMap],
+                vec![Ask::SetFilter(change), Ask::RoomMap],
                 r#"["LbF+31V/",{"type":"set_msgFilter","occupation":null,"roomMap":["hg"]},{"type":"get_roomMap"}]"#,
             ),
             (
                 None,
-                vec![Ask::Occupation, Ask::Schedule, Ask::TagNames, Ask::TagMap],
+                vec![Ask::Occupation, Ask::Schedule, Ask::Tags, Ask::TagMap],
                 r#"[null,{"type":"get_occupation"},{"type":"get_schedule"},{"type":"get_tag_names"},{"type":"get_tagMap"}]"#,
             ),
             (
                 None,
-                vec![Ask::History(HistoricRange { offset: 7, count: 1000 })],
+                vec![Ask::HistoricUpdates(HistoricRange { offset: 7, count: 1000 })],
                 r#"[null,{"type":"get_historic_updates","offset":7,"count":1000}]"#,
             ),
         ];

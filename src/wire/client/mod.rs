@@ -8,6 +8,6 @@ mod ask;
 mod heard;
 mod push;
 
-pub use ask::{Ask, request};
+pub use ask::request;
 pub use heard::{BadReply, HistoricRow, Message, Reply, RoomListing, reply};
 pub use push::{Refusal, push_body, refusal};

@@ -1,3 +1,5 @@
+//! What holds of every simulated day, over many seeds.
+
 use super::super::{BEGIN, step_of};
 use super::*;
 use std::collections::{HashMap, HashSet};

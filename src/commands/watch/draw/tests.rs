@@ -1,3 +1,5 @@
+//! What is drawn, compared as text, on wide, narrow and empty screens.
+
 use super::super::board::tests::THREE_ROOMS;
 use super::super::screen::tests::{hear, screen};
 use super::*;

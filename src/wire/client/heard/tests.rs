@@ -1,3 +1,5 @@
+//! Replies as servers send them, bent ones, and garbage.
+
 use super::*;
 use crate::core::pc::{System, Use};
 use proptest::prelude::*;
