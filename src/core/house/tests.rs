@@ -448,7 +448,7 @@ fn a_filter_is_to_be_saved_where_it_was_set_to_another() {
 }
 
 #[test]
-fn a_snapshot_of_a_filter_that_nobody_has_any_more_is_not_anothers() {
+fn a_snapshot_of_a_filter_that_nobody_has_any_more_is_no_other_filters() {
     let mut lab = lab();
     lab.push(&[("apc1", OFF), ("bpc1", OFF)]);
     lab.told("t", &[]);
