@@ -39,6 +39,12 @@ fn good_requests() -> Vec<Vec<u8>> {
             .body(chunked(data.as_bytes(), 5))
             .bytes(),
         Request::post("/push").header("Expect", "100-continue").body(&data).bytes(),
+        // Empty lines before it, and lines that end with LF alone.
+        [b"\r\n\r\n".to_vec(), Request::post("/push").body(&data).bytes()].concat(),
+        String::from_utf8(Request::post("/push").body(&data).bytes())
+            .unwrap()
+            .replace("\r\n", "\n")
+            .into_bytes(),
     ]
 }
 

@@ -1019,6 +1019,67 @@ fn c15_other_methods_streams_and_multipart_are_refused() {
 }
 
 #[test]
+fn a_target_with_raw_quotes_is_taken_however_long_and_in_whatever_parts_it_comes() {
+    let daemon = Daemon::start(&[]);
+    let long = format!(r#"["long",{}"{}"]"#, r#"{"type":"get_tag_names"},"#.repeat(30), "x".repeat(9000));
+    let request = format!("GET /?m={long} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    for at in [20, 1400, 8000, 8192, request.len() - 1] {
+        let mut client = daemon.connect();
+        client.send(&request.as_bytes()[..at]);
+        daemon.settle();
+        client.send(&request.as_bytes()[at..]);
+        assert_eq!(client.receive().status, 200, "in two parts, the first of {at} bytes");
+    }
+}
+
+#[test]
+fn empty_lines_before_a_request_are_passed_over() {
+    let daemon = Daemon::start(&[]);
+    let mut client = daemon.connect();
+    for _ in 0..2 {
+        // Old browsers sent one behind the body of a POST (RFC 9112, section 2.2).
+        client.send(b"\r\n\r\nGET /?m=[null] HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        assert_eq!(client.receive().status, 200);
+        client.send(
+            b"\r\nGET /?m=[\"quoted\",{\"type\":\"get_tag_names\"}] HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        );
+        assert_eq!(client.receive().status, 200);
+    }
+}
+
+#[test]
+fn a_connection_that_is_opened_before_it_is_needed_is_kept() {
+    // Browsers do so; it is idle, not slow to send a head.
+    let daemon = Daemon::start(&["http.head_timeout=10ms"]);
+    let mut early = daemon.connect();
+    let mut slow = daemon.connect();
+    slow.send(b"GET");
+    assert_eq!(slow.receive().status, 408, "the time for a head is over");
+    assert_eq!(early.exchange(&Request::get("/?m=null")).status, 200);
+}
+
+#[test]
+fn a_client_that_closes_its_side_behind_its_request_is_answered_whole() {
+    let daemon = Daemon::start(&[]);
+    let many: serde_json::Map<String, Value> =
+        (0..9000).map(|i| (format!("hg075pc{i:040}"), entry("wf"))).collect();
+    daemon.push("test", &Value::Object(many));
+    let messages = format!(
+        r#"[null,{{"type":"set_msgFilter","roomMap":null}}{}]"#,
+        r#",{"type":"get_roomMap"}"#.repeat(31)
+    );
+    // Larger than what a socket takes at once, so that it is written on after the end was seen.
+    for m in ["null", &messages] {
+        for _ in 0..20 {
+            let mut client = daemon.connect();
+            client.send(&Request::post("/").body(m).bytes());
+            client.finish_sending();
+            assert_eq!(client.receive().status, 200, "{} bytes", m.len());
+        }
+    }
+}
+
+#[test]
 fn c15_a_body_whose_length_is_in_doubt_is_refused_and_the_connection_closed() {
     let daemon = Daemon::start(&[]);
     let doubtful: [&[u8]; 4] = [

@@ -268,6 +268,16 @@ fn sigterm_does_not_wait_for_clients_that_send_half_a_request() {
 }
 
 #[test]
+fn sigterm_does_not_wait_for_connections_that_were_never_used() {
+    let mut daemon = Daemon::start(&[]);
+    let unused = [daemon.connect(), daemon.connect_push()];
+    daemon.settle();
+    assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.log());
+    assert!(!daemon.log().contains("did not end in time"), "{}", daemon.log());
+    drop(unused);
+}
+
+#[test]
 fn a_history_switched_off_still_shows_what_is_pushed() {
     let daemon = Daemon::start(&["history.enabled=false"]);
     daemon.set("hg075pc01", "wf");

@@ -9,6 +9,7 @@ use crate::core::push::Push;
 use crate::core::source::Source;
 use crate::hub::{Hub, wall_clock};
 use crate::wire::push::{self, BadPush};
+use hyper::header::HeaderName;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode, header};
 use ipnet::IpNet;
@@ -55,13 +56,19 @@ pub struct Ingest {
     terms: Terms,
     porch: Porch,
     places: Arc<Semaphore>,
+    /// For peers that can only be refused: they must not wait in the way of those that may push.
+    strangers: Arc<Semaphore>,
 }
+
+/// How many connections of peers that may not push are told so at a time; more are closed unheard.
+const STRANGERS: usize = 16;
 
 impl Ingest {
     /// A door with these terms.
     pub fn new(hub: Arc<Hub>, terms: Terms, porch: Porch) -> Arc<Ingest> {
         let places = Arc::new(Semaphore::new(terms.max_connections));
-        Arc::new(Ingest { hub, terms, porch, places })
+        let strangers = Arc::new(Semaphore::new(STRANGERS));
+        Arc::new(Ingest { hub, terms, porch, places, strangers })
     }
 
     /// Accepts and answers until the daemon is to stop.
@@ -71,11 +78,17 @@ impl Ingest {
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
-        // One that finds no place waits with nothing read: its bytes are the kernel's.
-        let place = self.porch.shutdown.run_until_cancelled(self.places.clone().acquire_owned()).await;
-        let Some(Ok(_place)) = place else { return };
+        let peer = peer.to_canonical();
+        let place = if contains(&self.terms.allow, peer) || contains(&self.terms.trusted_proxies, peer) {
+            // One that finds no place waits with nothing read: its bytes are the kernel's.
+            let places = self.places.clone();
+            self.porch.shutdown.run_until_cancelled(places.acquire_owned()).await.and_then(Result::ok)
+        } else {
+            self.strangers.clone().try_acquire_owned().ok()
+        };
+        let Some(_place) = place else { return };
         let mut connection = Connection::new(stream, self.terms.limits, self.porch.shutdown.clone());
-        let gate = Arc::new(Gate { door: self.clone(), peer: peer.to_canonical() });
+        let gate = Arc::new(Gate { door: self.clone(), peer });
         while let Some(request) = connection.next(&gate).await {
             let response = self.answer(&request).await;
             let sent = response.send(connection.socket(), &request).await;
@@ -140,17 +153,7 @@ impl Ingest {
 
     /// Where a request comes from: the peer, or whom a trusted proxy names.
     fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> Result<IpAddr, &'static str> {
-        const FORWARDING: [&str; 8] = [
-            "forwarded",
-            "x-forwarded-for",
-            "x-forwarded-host",
-            "x-forwarded-proto",
-            "x-real-ip",
-            "true-client-ip",
-            "cf-connecting-ip",
-            "via",
-        ];
-        if !FORWARDING.iter().any(|name| headers.contains_key(*name)) {
+        if !headers.keys().any(is_forwarding) {
             return Ok(peer);
         }
         if !contains(&self.terms.trusted_proxies, peer) {
@@ -213,11 +216,35 @@ impl Admit for Gate {
     }
 }
 
+/// Whether proxies tell by this header that they are in between, or for whom.
+fn is_forwarding(name: &HeaderName) -> bool {
+    const NAMES: [&str; 12] = [
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-forwarded-for",
+        "x-originating-ip",
+        "x-envoy-external-address",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "fly-client-ip",
+    ];
+    name.as_str().starts_with("x-forwarded") || NAMES.contains(&name.as_str())
+}
+
 /// Whether the request is for an address, for localhost, or for a name that the setup lists: others may
 /// be names that an attacker has pointed at this host (DNS rebinding).
 fn is_host(head: &Parts, hosts: &[String]) -> bool {
-    let named = head.uri.host().or_else(|| head.headers.get(header::HOST)?.to_str().ok());
-    let Some(named) = named else { return !head.headers.contains_key(header::HOST) };
+    let headers = head.headers.get_all(header::HOST).into_iter();
+    let mut names = headers.map(|value| value.to_str().ok()).chain(head.uri.host().map(Some));
+    names.all(|name| name.is_some_and(|name| is_known(name, hosts)))
+}
+
+/// Whether a host, with or without a port, is an address, localhost or one of `hosts`.
+fn is_known(named: &str, hosts: &[String]) -> bool {
     let name = match named.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => {
@@ -312,9 +339,19 @@ mod tests {
     fn headers(list: &[(&str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in list {
-            map.append(header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
         map
+    }
+
+    #[test]
+    fn p2_headers_of_proxies_are_known_by_name() {
+        for name in ["via", "x-forwarded-for", "x-forwarded-port", "x-client-ip", "forwarded"] {
+            assert!(is_forwarding(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in ["host", "x-request-id", "forward"] {
+            assert!(!is_forwarding(&HeaderName::from_static(name)), "{name}");
+        }
     }
 
     #[test]
@@ -345,6 +382,17 @@ mod tests {
             "tkb.example.org.evil",
         ] {
             assert!(!is_host(host), "{host}");
+        }
+        let request = |uri: &str| hyper::Request::builder().uri(uri).method("POST");
+        for two in [
+            request("/push").header("Host", "localhost").header("Host", "evil.example"),
+            request("http://127.0.0.1/push").header("Host", "evil.example"),
+            request("http://evil.example/push").header("Host", "localhost"),
+        ] {
+            assert!(
+                !super::is_host(&two.body(()).unwrap().into_parts().0, &known),
+                "two hosts, one of them known"
+            );
         }
     }
 }

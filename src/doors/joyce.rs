@@ -69,6 +69,7 @@ impl Joyce {
             token: token.clone(),
             callback,
             connection: if last { "Connection: close\r\n" } else { request.connection() },
+            last,
             answered: false,
         });
         // Before the hub has it: whoever publishes may write from then on.
@@ -77,13 +78,18 @@ impl Joyce {
             Ok(held) => {
                 // Its headers are parts of the buffer that it was read into, which is not to be held too.
                 drop(request);
-                match (connection.wait_for_answer().await, held) {
-                    (Waited::Answered, _) => true,
-                    (Waited::Left, Some((channel, hold))) => {
-                        self.hub.withdraw(channel, hold, Instant::now());
+                match connection.wait_for_answer().await {
+                    Waited::Answered => true,
+                    Waited::End => false,
+                    Waited::Left => {
+                        if let Some((channel, hold)) = held {
+                            self.hub.withdraw(channel, hold, Instant::now());
+                        }
+                        // What is being written already is not to be cut off. Whoever has left altogether
+                        // makes that fail.
+                        connection.wait_for_writer().await;
                         false
                     }
-                    (Waited::Left | Waited::End, _) => false,
                 }
             }
             Err(full) => {
@@ -155,6 +161,8 @@ struct Client {
     callback: Option<Callback>,
     /// The line of the head that says whether the connection goes on, where it has to be said.
     connection: &'static str,
+    /// Whether it does not.
+    last: bool,
     answered: bool,
 }
 
@@ -194,7 +202,7 @@ impl Client {
 
     fn done(mut self) {
         self.answered = true;
-        self.socket.pass(if self.connection.contains("close") { Turn::Ended } else { Turn::Task });
+        self.socket.pass(if self.last { Turn::Ended } else { Turn::Task });
     }
 
     fn lost(self, reply: Reply) {
@@ -208,7 +216,7 @@ impl Client {
         let mut historic = Vec::new();
         for message in reply.messages.iter() {
             let Body::HistoricUpdates(range) = message.body() else { continue };
-            historic.push(match self.door.hub.history().updates(*range).await {
+            historic.push(match self.door.hub.updates(*range).await {
                 Ok(updates) => wire::message::historic_updates(*range, &updates),
                 Err(error) => {
                     tracing::warn!(%error, "the history cannot be read; a client goes without");

@@ -104,6 +104,8 @@ pub struct Connection {
     /// looked last. A timer for each wait would cost more than the wait.
     idle: Pin<Box<Sleep>>,
     idle_seen: bool,
+    /// Nothing was read of it yet.
+    fresh: bool,
 }
 
 /// Bytes that a client may send while its request is held. More is not read until that is answered.
@@ -125,6 +127,7 @@ impl Connection {
             shutdown,
             idle: Box::pin(sleep(limits.idle)),
             idle_seen: false,
+            fresh: true,
         }
     }
 
@@ -203,6 +206,15 @@ impl Connection {
         waited
     }
 
+    /// Waits until the answer that is being written is, whole or not: the client has left, or has only
+    /// closed its own side and still reads.
+    pub async fn wait_for_writer(&self) {
+        self.socket.set_awaited(true);
+        while self.socket.turn() == Turn::Publisher {
+            self.socket.told().await;
+        }
+    }
+
     /// Ends the connection such that the client can read the last answer: a socket that is closed with
     /// unread bytes in it is reset, which takes back what was written (RFC 9112, section 9.6).
     pub async fn linger(&mut self) {
@@ -230,10 +242,19 @@ impl Connection {
     /// Waits for bytes; false when there will be none, or the daemon is to stop.
     async fn readable(&mut self) -> bool {
         loop {
-            let Some(read) = &self.read else { return false };
+            let Some(read) = &mut self.read else { return false };
+            // Tokio takes a socket that was accepted just now to be readable without asking (since 1.54), and a
+            // connection that is opened before it is needed would be given to hyper, and be refused when the time
+            // for a head is over. So the first time it is asked; later it is told the truth, and a call is saved.
+            let fresh = self.fresh;
+            let ready =
+                async { if fresh { read.peek(&mut [0]).await.map(drop) } else { read.readable().await } };
             tokio::select! {
                 biased;
-                ready = read.readable() => return ready.is_ok(),
+                ready = ready => {
+                    self.fresh = false;
+                    return ready.is_ok();
+                }
                 () = self.shutdown.cancelled() => return false,
                 () = self.idle.as_mut() => {
                     if self.idle_seen {
@@ -256,6 +277,8 @@ impl Connection {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new());
         http.header_read_timeout(self.limits.head_timeout).max_buf_size(self.limits.head);
+        // A client that has closed its own side may still read: hyper is to hand the request over first.
+        http.half_close(true);
         let mut http = Box::new(http.serve_connection(TokioIo::new(tap), take));
         let ended = poll_fn(|cx| {
             let polled = http.poll_without_shutdown(cx);
@@ -321,12 +344,17 @@ impl<A: Admit> hyper::service::Service<hyper::Request<Body>> for Take<A> {
 
     fn call(&self, request: hyper::Request<Body>) -> Self::Future {
         let (head, body) = request.into_parts();
+        let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).into_iter();
         let admitted = if self.two_framings.load(Ordering::Relaxed) {
             let line = "A request has a Content-Length or a Transfer-Encoding, not both";
             Err(self.admit.refusal(StatusCode::BAD_REQUEST, line))
+        } else if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+            // Hyper undoes the chunks and hands over what is in them, compressed as it may be.
+            Err(self.admit.refusal(StatusCode::NOT_IMPLEMENTED, "The only transfer coding taken is chunked"))
         } else {
             self.admit.admit(&head)
         };
+        let method = head.method.clone();
         let (slot, limits, admit) = (self.slot.clone(), self.limits, self.admit.clone());
         Box::pin(async move {
             let request = match admitted {
@@ -336,6 +364,7 @@ impl<A: Admit> hyper::service::Service<hyper::Request<Body>> for Take<A> {
                     .map(|body| Request::new(head, body)),
                 Err(refusal) => Err(refusal),
             };
+            let request = request.map_err(|Refusal(response)| Refusal(response.to(&method)));
             // It is empty: a connection is given to hyper for one request.
             let _ = slot.set(request);
             pending().await

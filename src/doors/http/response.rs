@@ -20,6 +20,8 @@ pub struct Response {
     headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Its body.
     body: Bytes,
+    /// It answers a HEAD: the body is told of, and not sent (RFC 9110, section 9.3.2).
+    head_only: bool,
 }
 
 impl Response {
@@ -30,7 +32,7 @@ impl Response {
             ("X-Content-Type-Options", "nosniff".into()),
             ("Cache-Control", "no-store".into()),
         ];
-        Response { status, headers, body: body.into() }
+        Response { status, headers, body: body.into(), head_only: false }
     }
 
     /// One plain line.
@@ -53,18 +55,24 @@ impl Response {
         self
     }
 
+    /// The same, for a request of this method.
+    #[must_use]
+    pub(super) fn to(mut self, method: &Method) -> Response {
+        self.head_only = method == Method::HEAD;
+        self
+    }
+
     /// Writes it as the answer to `request`.
     ///
     /// # Errors
     /// When the connection breaks, or its reader is too slow.
     pub async fn send(&self, socket: &Socket, request: &Request) -> io::Result<()> {
-        let head_only = request.method == Method::HEAD;
-        self.write(socket, request.connection(), head_only).await
+        self.write(socket, request.connection(), self.head_only || request.method == Method::HEAD).await
     }
 
     /// Writes it as the last answer of a connection.
     pub(super) async fn send_last(&self, socket: &Socket) -> io::Result<()> {
-        self.write(socket, "Connection: close\r\n", false).await
+        self.write(socket, "Connection: close\r\n", self.head_only).await
     }
 
     async fn write(&self, socket: &Socket, connection: &str, head_only: bool) -> io::Result<()> {

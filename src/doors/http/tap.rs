@@ -20,18 +20,70 @@ use super::socket::Socket;
 /// a Transfer-Encoding, and drops the one; a proxy in front might drop the other, and see other
 /// requests than we do (RFC 9112, section 6.3; faults.md C15).
 pub(super) struct Tap {
+    /// Escaped and looked at, but without room in hyper's buffer yet.
+    ready: Bytes,
+    /// Read too far by the request before.
     rest: Bytes,
     read: OwnedReadHalf,
     socket: Arc<Socket>,
-    in_first_line: bool,
     head: Head,
     two_framings: Arc<AtomicBool>,
 }
 
-/// What has passed of the head.
-enum Head {
-    Passing(Vec<u8>),
+/// How far the head has passed, and what it names.
+#[derive(Debug, Default)]
+struct Head {
+    part: Part,
+    /// The start of the present line, lower-cased; as much as tells the two names.
+    line: Vec<u8>,
+    length: bool,
+    coding: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// The request line, with empty lines before it, which hyper passes over as RFC 9112, section 2.2 asks.
+    #[default]
+    RequestLine,
+    Headers,
     Passed,
+}
+
+impl Head {
+    const LENGTH: &[u8] = b"content-length:";
+    const CODING: &[u8] = b"transfer-encoding:";
+
+    /// Looks at each byte once; it stops behind the request line, where a part of `bytes` is to be treated
+    /// otherwise. Returns how many it has looked at.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        let before = self.part == Part::RequestLine;
+        for (i, byte) in bytes.iter().enumerate() {
+            match (&self.part, byte) {
+                (Part::Passed, _) => return bytes.len(),
+                // A line ends with LF; the CR before it is optional, for hyper too.
+                (_, b'\r') => {}
+                (Part::RequestLine, b'\n') if self.line.is_empty() => {}
+                (Part::RequestLine, b'\n') => self.end_line(Part::Headers),
+                (Part::Headers, b'\n') if self.line.is_empty() => self.end_line(Part::Passed),
+                (Part::Headers, b'\n') => {
+                    self.length |= self.line.starts_with(Self::LENGTH);
+                    self.coding |= self.line.starts_with(Self::CODING);
+                    self.end_line(Part::Headers);
+                }
+                _ if self.line.len() < Self::CODING.len() => self.line.push(byte.to_ascii_lowercase()),
+                _ => {}
+            }
+            if before && self.part != Part::RequestLine {
+                return i + 1;
+            }
+        }
+        bytes.len()
+    }
+
+    fn end_line(&mut self, next: Part) {
+        self.line.clear();
+        self.part = next;
+    }
 }
 
 impl Tap {
@@ -41,38 +93,26 @@ impl Tap {
         socket: Arc<Socket>,
         two_framings: Arc<AtomicBool>,
     ) -> Tap {
-        Tap { rest, read, socket, in_first_line: true, head: Head::Passing(Vec::new()), two_framings }
+        Tap { ready: Bytes::new(), rest, read, socket, head: Head::default(), two_framings }
     }
 
-    /// What was not read of the rest, and the socket.
+    /// What hyper has not read, and the socket.
     pub(super) fn into_parts(self) -> (Bytes, OwnedReadHalf) {
-        (self.rest, self.read)
+        // Hyper has the whole request, so that nothing of its first line is left in `ready`.
+        let unread = if self.ready.is_empty() { self.rest } else { [self.ready, self.rest].concat().into() };
+        (unread, self.read)
     }
 
-    fn look(&mut self, bytes: &[u8]) {
-        let Head::Passing(before) = &mut self.head else { return };
-        let whole: &[u8] = if before.is_empty() {
-            bytes
-        } else {
-            before.extend_from_slice(bytes);
-            before
-        };
-        match whole.windows(4).position(|four| four == b"\r\n\r\n") {
-            Some(end) => {
-                let names = |name: &[u8]| {
-                    let mut lines = whole[..end].split(|b| *b == b'\n');
-                    lines.any(|line| {
-                        line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-                    })
-                };
-                if names(b"content-length:") && names(b"transfer-encoding:") {
-                    self.two_framings.store(true, Ordering::Relaxed);
-                }
-                self.head = Head::Passed;
-            }
-            None if before.is_empty() => before.extend_from_slice(bytes),
-            None => {}
+    /// Looks at what came; returns it otherwise where something of it must be escaped.
+    fn look(&mut self, came: &[u8]) -> Option<Vec<u8>> {
+        let in_line = self.head.part == Part::RequestLine;
+        let line = if in_line { self.head.pass(came) } else { 0 };
+        self.head.pass(&came[line..]);
+        if self.head.length && self.head.coding {
+            self.two_framings.store(true, Ordering::Relaxed);
         }
+        let escaped = escaped(&came[..line])?;
+        Some([&escaped, &came[line..]].concat())
     }
 }
 
@@ -84,32 +124,32 @@ impl AsyncRead for Tap {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
+        if !this.ready.is_empty() {
+            take(&mut this.ready, buf);
+            return Poll::Ready(Ok(()));
+        }
         if this.rest.is_empty() {
             ready!(Pin::new(&mut this.read).poll_read(cx, buf))?;
         } else {
-            let n = this.rest.len().min(buf.remaining());
-            buf.put_slice(&this.rest[..n]);
-            this.rest.advance(n);
+            take(&mut this.rest, buf);
         }
-        let came = &buf.filled()[before..];
-        this.look(came);
-        if this.in_first_line {
-            let line = came.iter().position(|b| *b == b'\n').unwrap_or(came.len());
-            this.in_first_line = line == came.len();
-            if let Some(escaped) = escaped(&came[..line]) {
-                let whole = [&escaped, &came[line..]].concat();
-                buf.set_filled(before);
-                let n = whole.len().min(buf.remaining());
-                buf.put_slice(&whole[..n]);
-                if n < whole.len() {
-                    // What has no room comes next, as it is.
-                    this.rest = [&whole[n..], &this.rest].concat().into();
-                    this.in_first_line = false;
-                }
-            }
+        if this.head.part == Part::Passed {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(escaped) = this.look(&buf.filled()[before..]) {
+            buf.set_filled(before);
+            this.ready = escaped.into();
+            take(&mut this.ready, buf);
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Moves as much as there is room for.
+fn take(from: &mut Bytes, to: &mut ReadBuf<'_>) {
+    let n = from.len().min(to.remaining());
+    to.put_slice(&from[..n]);
+    from.advance(n);
 }
 
 /// A request line with what hyper would refuse in it percent-encoded; none where there is nothing.
