@@ -8,6 +8,7 @@
 
 use crate::core::channel::{ChannelId, HoldId};
 use crate::core::house::House;
+use crate::core::message::{HistoricRange, HistoricUpdate};
 use crate::core::poll::{Census, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
 use crate::core::push::{Push, Refused};
 use crate::core::room::RoomKey;
@@ -15,7 +16,7 @@ use crate::core::schedule::Reservation;
 use crate::core::source::Timestamp;
 use crate::core::state::Digests;
 use crate::core::version::Versions;
-use crate::history::{Acknowledgement, Full, History, Place, Record};
+use crate::history::{Acknowledgement, Full, History, Place, ReadError, Record};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -104,9 +105,12 @@ impl Hub {
         Hub { inner: Mutex::new(inner), history, earlier: Notify::new() }
     }
 
-    /// The history, for who reads it.
-    pub fn history(&self) -> &History {
-        &self.history
+    /// A part of the history. It is no part of the state: no lock is taken.
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    pub async fn updates(&self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
+        self.history.updates(range).await
     }
 
     /// A place in the history, to be had before the push it is for.

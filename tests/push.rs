@@ -5,6 +5,8 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::time::{Duration, Instant};
 
 use common::{
     Channel, Client, DEFAULT_ROOMS, Daemon, Request, assert_taken, campus_setup, chunked, entry, get, only,
@@ -253,6 +255,96 @@ fn assert_no_cors(headers: &[(String, String)]) {
 }
 
 #[test]
+fn p4_where_tokens_are_set_a_push_brings_one_that_is_good_for_its_source() {
+    // The digests of "aaa", which is good for every source, and of "bbb", which is good for one.
+    let daemon = Daemon::with_setup(
+        r#"
+        [push]
+        tokens = [
+            { sha256 = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0" },
+            { sha256 = "3e744b9dc39389baf0c5a0660589b8402f3dbb49b89b3e75f2c9355852a3c677", source = "one" },
+        ]
+        "#,
+        &[],
+    );
+    let status = |authorization: Option<&str>, source: &str| {
+        let body = json!({"datasource": source, "data": {"hg075pc01": entry("wf")}}).to_string();
+        let request = Request::post("/push").body(body);
+        let request = match authorization {
+            Some(value) => request.header("Authorization", value),
+            None => request,
+        };
+        daemon.connect_push().exchange(&request).status
+    };
+    for bad in [None, Some("Bearer aab"), Some("Bearer AAA"), Some("Bearer"), Some("Basic aaa"), Some("aaa")]
+    {
+        assert_eq!(status(bad, "one"), 401, "{bad:?}");
+    }
+    assert_eq!(status(Some("Bearer bbb"), "other"), 403);
+    assert_eq!(daemon.whole().occupation, BTreeMap::new());
+    for (good, source) in [("Bearer aaa", "one"), ("bearer aaa", "other"), ("Bearer bbb", "one")] {
+        assert_eq!(status(Some(good), source), 200, "{good} for {source}");
+    }
+    assert!(!daemon.log().contains("aaa"), "a token is in no log");
+}
+
+/// Another program that keeps the history locked, until it is dropped.
+fn locked(daemon: &Daemon) -> rusqlite::Connection {
+    let other = rusqlite::Connection::open(daemon.history_file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}
+
+#[test]
+fn p10_while_the_history_cannot_be_written_a_push_is_shown_and_answered_202() {
+    let daemon = Daemon::start(&["history.acknowledge_within=100ms"]);
+    daemon.set("hg075pc01", "wf");
+    let lock = locked(&daemon);
+    let late = daemon.try_push(body(&json!({"hg075pc01": entry("wu"), "hg075pc02": entry("lf")})).as_bytes());
+    assert_eq!((late.status, late.text()), (202, "\"applied, not yet recorded\""));
+    assert_eq!(daemon.whole().occupation["hg075pc01"], "wu");
+    // The same again changes nothing, and is as little recorded.
+    assert_eq!(daemon.try_push(body(&json!({"hg075pc01": entry("wu")})).as_bytes()).status, 202);
+    assert_eq!(daemon.history(100).len(), 1);
+    drop(lock);
+    while daemon.history(100).len() < 3 {
+        std::thread::yield_now();
+    }
+    daemon.set("hg075pc01", "o");
+    let states: Vec<_> = daemon.history(100).into_iter().map(|row| row.state).collect();
+    assert_eq!(states, ["wf", "wu", "lf", "o"]);
+}
+
+#[test]
+fn p10_when_the_backlog_is_full_a_push_is_refused_and_nothing_of_it_applied() {
+    let daemon = Daemon::start(&["history.acknowledge_within=50ms", "history.backlog=4"]);
+    daemon.set("hg075pc01", "wf");
+    let lock = locked(&daemon);
+    let states = ["wu", "wf"];
+    let mut applied = 0;
+    let refused = loop {
+        let push = body(&json!({"hg075pc01": entry(states[applied % 2])}));
+        let response = daemon.try_push(push.as_bytes());
+        if response.status != 202 {
+            break response;
+        }
+        applied += 1;
+        assert!(applied <= 20, "a backlog of four takes no more than it and what the writer has in hand");
+    };
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.header("Retry-After").is_some());
+    assert!(applied >= 4);
+    let shown = &daemon.whole().occupation["hg075pc01"];
+    assert_eq!(shown, states[(applied - 1) % 2], "what was refused is not shown");
+    drop(lock);
+    while daemon.history(100).len() < 1 + applied {
+        std::thread::yield_now();
+    }
+    daemon.set("hg075pc02", "wf");
+    assert_eq!(daemon.history(100).len(), 2 + applied, "nothing is lost, and nothing is doubled");
+}
+
+#[test]
 fn p5_a_request_of_another_form_is_refused_by_its_status() {
     let daemon = Daemon::start(&[]);
     let good = body(&json!({"hg075pc01": entry("wf")}));
@@ -273,7 +365,53 @@ fn p5_a_request_of_another_form_is_refused_by_its_status() {
     client.send_what_is_taken(b"2\r\n{}\r\n0\r\n\r\n");
     assert_eq!(client.receive().status, 400);
     client.wait_until_closed();
+    // However the lines end, and whatever stands before them.
+    for head in [
+        "\r\n\r\nPOST /push HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n",
+        "POST /push HTTP/1.1\nHost: 127.0.0.1\nTransfer-Encoding: chunked\nContent-Length: 4\n\n",
+    ] {
+        let mut client = daemon.connect_push();
+        client.send(head.as_bytes());
+        assert_eq!(client.receive().status, 400, "{head:?}");
+    }
     assert_eq!(daemon.whole().occupation, BTreeMap::new());
+}
+
+#[test]
+fn p5_peers_that_may_not_push_are_not_in_the_way_of_those_that_may() {
+    // A connection that says nothing keeps its place for all of the test.
+    let daemon = Daemon::start(&["push.allow=127.0.0.2", "push.max_connections=2", "push.timeout=5m"]);
+    let strangers: Vec<Client> = (0..50).map(|_| daemon.connect_push()).collect();
+    daemon.settle();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let source: std::net::SocketAddr = "127.0.0.2:0".parse().unwrap();
+    socket.bind(&source.into()).unwrap();
+    socket.connect(&daemon.push_port().into()).unwrap();
+    let mut listed = std::net::TcpStream::from(socket);
+    listed.set_read_timeout(Some(common::GUARD)).unwrap();
+    listed
+        .write_all(&post(&json!({"hg075pc01": entry("wf")})).header("Connection", "close").bytes())
+        .unwrap();
+    let mut answer = String::new();
+    listed.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(strangers);
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_the_answer_has_pushed_all_the_same() {
+    let daemon = Daemon::start(&[]);
+    for i in 0..200 {
+        let mut client = daemon.connect_push();
+        client.send(&post(&json!({format!("hg075pc{i}"): entry("wf")})).bytes());
+        // The end may come at any moment: with the request, while it is read, behind it.
+        let then = Instant::now() + Duration::from_micros(2 * i);
+        while Instant::now() < then {
+            std::hint::spin_loop();
+        }
+        client.finish_sending();
+        assert_eq!(client.receive().status, 200, "push {i}");
+    }
 }
 
 #[test]

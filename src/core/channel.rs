@@ -73,7 +73,7 @@ pub(super) enum Kind {
 }
 
 impl Owed {
-    /// Parts of the history that are kept for a client whose reply was lost; a seventeenth is
+    /// Parts of the history that are kept for a client whose reply was lost; an eleventh is
     /// forgotten (faults.md C3: at most 16 owed replies).
     const MAX_HISTORIC: usize = 10;
 

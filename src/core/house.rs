@@ -17,7 +17,6 @@ use super::tag::{Filter, FilterChange, TagFilter};
 use super::token::Token;
 use super::version::Versions;
 use std::collections::HashMap;
-
 use std::time::{Duration, Instant};
 
 mod messages;
@@ -340,7 +339,7 @@ impl House {
         let channel = self.channels.remove(id)?;
         let filter = self.audiences.filter(channel.audience).clone();
         if self.audiences.leave(channel.audience) {
-            self.snapshots.forget();
+            self.snapshots.forget(channel.audience);
         }
         if filter != Filter::nothing() {
             self.remembered.add(channel.token.clone(), filter, now + Remembered::FOR);
@@ -364,7 +363,7 @@ impl House {
         }
         let left = std::mem::replace(&mut channel.audience, self.audiences.join(filter, &self.state));
         if self.audiences.leave(left) {
-            self.snapshots.forget();
+            self.snapshots.forget(left);
         }
         true
     }

@@ -27,6 +27,18 @@ pub(super) enum Made {
     Update(AudienceId, Version, Version),
 }
 
+impl Made {
+    fn audience(&self) -> Option<AudienceId> {
+        match self {
+            Made::Welcome | Made::Tags(_) | Made::TagMap(_) => None,
+            Made::RoomMap(audience, _)
+            | Made::Schedule(audience, _)
+            | Made::Occupation(audience, _)
+            | Made::Update(audience, _, _) => Some(*audience),
+        }
+    }
+}
+
 impl Snapshots {
     /// Enough for the filters that most clients use; it bounds what is kept, not what is sent.
     const MAX: usize = 64;
@@ -45,7 +57,7 @@ impl Snapshots {
     }
 
     /// An audience is no more, and its number will be another's.
-    pub(super) fn forget(&mut self) {
-        self.made.clear();
+    pub(super) fn forget(&mut self, audience: AudienceId) {
+        self.made.retain(|(made, _)| made.audience() != Some(audience));
     }
 }
