@@ -156,7 +156,7 @@ impl Connection {
 
     /// Waits while it is a publisher's turn: until the request that was read last is answered.
     pub async fn wait_for_answer(&mut self) -> Waited {
-        let mut ahead = BytesMut::from(&self.rest[..]);
+        let mut ahead = BytesMut::from(&std::mem::take(&mut self.rest)[..]);
         let mut stopping = false;
         let waited = loop {
             match self.socket.turn() {
@@ -323,7 +323,9 @@ fn read_ahead(read: &OwnedReadHalf, ahead: &mut BytesMut) -> io::Result<()> {
 /// Read beyond the request, by hyper and not yet by hyper.
 fn join(read: Bytes, unread: Bytes) -> Bytes {
     match (read.is_empty(), unread.is_empty()) {
-        (_, true) => read,
+        // Not the empty end of the buffer that the request was read into: it would keep that.
+        (true, true) => Bytes::new(),
+        (false, true) => read,
         (true, false) => unread,
         (false, false) => [read, unread].concat().into(),
     }
