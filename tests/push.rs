@@ -295,6 +295,13 @@ fn locked(daemon: &Daemon) -> rusqlite::Connection {
     other
 }
 
+fn wait_for_rows(daemon: &Daemon, rows: usize) {
+    let until = std::time::Instant::now() + common::GUARD;
+    while daemon.history(100).len() < rows {
+        assert!(std::time::Instant::now() < until, "what waited is never written:\n{}", daemon.log());
+    }
+}
+
 #[test]
 fn p10_while_the_history_cannot_be_written_a_push_is_shown_and_answered_202() {
     let daemon = Daemon::start(&["history.acknowledge_within=100ms"]);
@@ -307,9 +314,7 @@ fn p10_while_the_history_cannot_be_written_a_push_is_shown_and_answered_202() {
     assert_eq!(daemon.try_push(body(&json!({"hg075pc01": entry("wu")})).as_bytes()).status, 202);
     assert_eq!(daemon.history(100).len(), 1);
     drop(lock);
-    while daemon.history(100).len() < 3 {
-        std::thread::yield_now();
-    }
+    wait_for_rows(&daemon, 3);
     daemon.set("hg075pc01", "o");
     let states: Vec<_> = daemon.history(100).into_iter().map(|row| row.state).collect();
     assert_eq!(states, ["wf", "wu", "lf", "o"]);
@@ -337,9 +342,7 @@ fn p10_when_the_backlog_is_full_a_push_is_refused_and_nothing_of_it_applied() {
     let shown = &daemon.whole().occupation["hg075pc01"];
     assert_eq!(shown, states[(applied - 1) % 2], "what was refused is not shown");
     drop(lock);
-    while daemon.history(100).len() < 1 + applied {
-        std::thread::yield_now();
-    }
+    wait_for_rows(&daemon, 1 + applied);
     daemon.set("hg075pc02", "wf");
     assert_eq!(daemon.history(100).len(), 2 + applied, "nothing is lost, and nothing is doubled");
 }
