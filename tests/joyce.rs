@@ -1215,3 +1215,23 @@ fn a_push_while_many_are_held_answers_each_with_what_its_filter_shows() {
         assert_eq!(only(&messages, "occupation_update")["update"], expected, "{of}");
     }
 }
+
+#[test]
+fn a_channel_too_many_is_refused_for_now_and_those_there_are_go_on() {
+    let daemon = Daemon::start(&["http.max_channels=2", "http.hold=100ms"]);
+    daemon.set("hg075pc01", "o");
+    let mut known = Channel::with_filter(&daemon, &json!(null));
+    let mut second = Channel::new(&daemon);
+    let mut client = daemon.connect();
+    let refused = client.exchange(&Request::get("/?m=null"));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.header("Retry-After").is_some());
+    assert!(refused.text().contains("http.max_channels is 2"), "{refused:?}");
+    // The connection goes on, and so does what was there; a request is held on it as on any other.
+    let held = percent(json!([known.token()]).to_string());
+    assert_eq!(client.exchange(&Request::get(&format!("/?m={held}"))).json()[1], json!([]));
+    daemon.set("hg075pc01", "wf");
+    known.send(&json!([]));
+    assert_eq!(only(&known.receive(), "occupation_update")["update"], json!({"hg075pc01": "wf"}));
+    assert_eq!(types(&second.ask(&json!([get("tag_names")]))), ["tags"]);
+}

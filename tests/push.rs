@@ -296,9 +296,9 @@ fn locked(daemon: &Daemon) -> rusqlite::Connection {
 }
 
 fn wait_for_rows(daemon: &Daemon, rows: usize) {
-    let until = std::time::Instant::now() + common::GUARD;
+    let until = Instant::now() + common::GUARD;
     while daemon.history(100).len() < rows {
-        assert!(std::time::Instant::now() < until, "what waited is never written:\n{}", daemon.log());
+        assert!(Instant::now() < until, "what waited is never written:\n{}", daemon.log());
     }
 }
 

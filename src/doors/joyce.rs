@@ -57,7 +57,8 @@ impl Joyce {
             let response =
                 Response::text(StatusCode::SERVICE_UNAVAILABLE, "No random bits for a token; try again");
             let response = response.with("Retry-After", "1");
-            return Box::pin(response.send(connection.socket(), &request)).await.is_ok();
+            return Box::pin(response.send(connection.socket(), &request)).await.is_ok()
+                && request.keep_alive();
         };
         if asked.ignored > 0 {
             tracing::debug!(ignored = asked.ignored, "messages of no known type or form");

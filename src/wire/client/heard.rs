@@ -1,5 +1,6 @@
 //! What a daemon answers.
 
+use crate::core::message::RoomEntry;
 use crate::core::pc::{Occupation, PcName};
 use crate::core::room::RoomKey;
 use crate::core::schedule::{Reservation, TimeOfDay};
@@ -70,8 +71,8 @@ pub enum Message {
     RoomMap {
         /// Of the rooms.
         version: Version,
-        /// Ordered by key.
-        rooms: Vec<RoomListing>,
+        /// Ordered by key. Names are text from another machine, to be escaped wherever they are shown.
+        rooms: Vec<RoomEntry>,
     },
     /// What is reserved today in the rooms of the filter.
     Schedule {
@@ -89,17 +90,6 @@ pub enum Message {
         /// The rows.
         rows: Vec<HistoricRow>,
     },
-}
-
-/// A room of a `roomMap`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomListing {
-    /// Its key.
-    pub key: RoomKey,
-    /// What people call it: text from another machine, to be escaped wherever it is shown.
-    pub name: String,
-    /// The PCs in it, as the daemon orders them.
-    pub pcs: Vec<PcName>,
 }
 
 /// One change of the past.
@@ -233,7 +223,7 @@ fn room_map(fields: &mut Map<String, Value>, bad: &mut usize) -> Option<Message>
         };
         if let Some((key, name, pcs)) = read() {
             let pcs = keep(pcs.iter().map(|pc| PcName::parse(pc.as_str()?).ok()), bad);
-            rooms.push(RoomListing { key, name: name.to_owned(), pcs });
+            rooms.push(RoomEntry { key, name: name.to_owned(), pcs });
         } else {
             *bad += 1;
         }

@@ -9,5 +9,5 @@ mod heard;
 mod push;
 
 pub use ask::request;
-pub use heard::{BadReply, HistoricRow, Message, Reply, RoomListing, reply};
+pub use heard::{BadReply, HistoricRow, Message, Reply, reply};
 pub use push::{Refusal, push_body, refusal};

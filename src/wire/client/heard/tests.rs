@@ -39,7 +39,7 @@ fn every_message_of_the_protocol_is_read() {
             r#"{"type": "roomMap", "version": 5, "roomMap": {"hg075": ["HG00.075", ["hg075pc1"]]}}"#,
             Message::RoomMap {
                 version: Version(5),
-                rooms: vec![RoomListing {
+                rooms: vec![RoomEntry {
                     key: room("hg075"),
                     name: "HG00.075".into(),
                     pcs: vec![pc("hg075pc1")],
