@@ -92,6 +92,9 @@ fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     // Connections of the daemon before us may still be closing.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // A reply is written at once and whole; to wait for more of it only delays it. Every connection has
+    // this from the socket that it was accepted on.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())

@@ -129,13 +129,13 @@ fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch
     let http = &setup.http;
     let web = Arc::new(Web {
         joyce: Arc::new(Joyce::new(hub.clone(), &http.path, porch.clone())),
-        limits: Limits {
+        limits: Arc::new(Limits {
             head: http.max_head,
             head_timeout: http.head_timeout,
             body: http.max_body,
             body_timeout: http.body_timeout,
             idle: http.idle,
-        },
+        }),
         porch: porch.clone(),
     });
     for listener in listeners.http {

@@ -1059,6 +1059,18 @@ fn a_connection_that_is_opened_before_it_is_needed_is_kept() {
 }
 
 #[test]
+fn c11_a_connection_that_stands_idle_is_ended_and_one_whose_request_is_held_is_not() {
+    let daemon = Daemon::start(&["http.idle=50ms", "http.hold=1s"]);
+    let mut silent = daemon.connect();
+    let mut client = daemon.connect();
+    let token = list_of(&client.exchange(&Request::get("/?m=null")))[0].clone();
+    let held = Request::get(&format!("/?m=[{token}]"));
+    assert_eq!(list_of(&client.exchange(&held)), json!([token, [], []]), "held for twenty times as long");
+    silent.wait_until_closed();
+    client.wait_until_closed();
+}
+
+#[test]
 fn a_client_that_closes_its_side_behind_its_request_is_answered_whole() {
     let daemon = Daemon::start(&[]);
     let many: serde_json::Map<String, Value> =

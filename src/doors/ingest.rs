@@ -4,7 +4,7 @@
 //! is all decided on the head of a request, before any of the body is read (faults.md P1 to P5).
 
 use super::Porch;
-use super::http::{Admit, Connection, Limits, Refusal, Request, Response};
+use super::http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target};
 use crate::core::push::Push;
 use crate::core::source::Source;
 use crate::hub::{Hub, wall_clock};
@@ -14,11 +14,12 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode, header};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -54,6 +55,7 @@ pub struct Token {
 pub struct Ingest {
     hub: Arc<Hub>,
     terms: Terms,
+    limits: Arc<Limits>,
     porch: Porch,
     places: Arc<Semaphore>,
     /// For peers that can only be refused: they must not wait in the way of those that may push.
@@ -68,16 +70,21 @@ impl Ingest {
     pub fn new(hub: Arc<Hub>, terms: Terms, porch: Porch) -> Arc<Ingest> {
         let places = Arc::new(Semaphore::new(terms.max_connections));
         let strangers = Arc::new(Semaphore::new(STRANGERS));
-        Arc::new(Ingest { hub, terms, porch, places, strangers })
+        let limits = Arc::new(terms.limits);
+        Arc::new(Ingest { hub, terms, limits, porch, places, strangers })
     }
 
     /// Accepts and answers until the daemon is to stop.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         let porch = self.porch.clone();
-        porch.accept(listener, |stream, peer| self.clone().connection(stream, peer.ip())).await;
+        porch
+            .accept(listener, self.terms.limits.idle, |socket, peer| {
+                self.clone().connection(socket, peer.ip())
+            })
+            .await;
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
+    async fn connection(self: Arc<Self>, socket: Arc<Socket>, peer: IpAddr) {
         let peer = peer.to_canonical();
         let place = if contains(&self.terms.allow, peer) || contains(&self.terms.trusted_proxies, peer) {
             // One that finds no place waits with nothing read: its bytes are the kernel's.
@@ -87,12 +94,12 @@ impl Ingest {
             self.strangers.clone().try_acquire_owned().ok()
         };
         let Some(_place) = place else { return };
-        let mut connection = Connection::new(stream, self.terms.limits, self.porch.shutdown.clone());
+        let mut connection = Connection::new(socket, self.limits.clone());
         let gate = Arc::new(Gate { door: self.clone(), peer });
-        while let Some(request) = connection.next(&gate).await {
+        while let Some(Came::Request(request)) = connection.next(&gate).await {
             let response = self.answer(&request).await;
             let sent = response.send(connection.socket(), &request).await;
-            if sent.is_err() || !request.keep_alive() {
+            if sent.is_err() || !request.persistence().stays() {
                 Box::pin(connection.linger()).await;
                 return;
             }
@@ -213,6 +220,15 @@ impl Admit for Gate {
             return refuse(StatusCode::LENGTH_REQUIRED, "a Content-Length is needed, or a chunked body");
         }
         Ok(())
+    }
+}
+
+impl Door for Gate {
+    type Plain = Infallible;
+
+    /// A push has a body, and its headers are looked at.
+    fn plain(&self, _: Target<'_>) -> Option<Infallible> {
+        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! Joyce: channels over HTTP, with requests that are held until there is something to say (joyce.md).
 
 use super::Porch;
-use super::http::{Connection, Request, Response, Socket, Turn, Waited, Written, date};
+use super::http::{Connection, Persistence, Request, Response, Socket, Target, Turn, Waited, Written, date};
 use crate::core::message::{Body, Message};
 use crate::core::poll::{Poll, Reply};
 use crate::core::token::Token;
@@ -26,12 +26,27 @@ impl Joyce {
         Joyce { hub, path: path.trim_matches('/').to_owned(), porch }
     }
 
+    /// Takes a plain request that asks something of a channel. One that does not, or is bad, is left to
+    /// be read with all there is to it.
+    pub fn plain(&self, target: Target<'_>) -> Option<Asked> {
+        if target.path.trim_matches('/') != self.path {
+            return None;
+        }
+        let query = target.query?.as_bytes();
+        let json = query::single(query, "m").ok()??;
+        Asked::new(query, json.as_bytes(), Persistence::Stays).ok()
+    }
+
     /// Answers a request, however long that takes. True when the connection can go on.
     pub async fn answer(self: &Arc<Self>, connection: &mut Connection, request: Request) -> bool {
         let response = match (&request.method, request.uri.path().trim_matches('/') == self.path) {
             (&Method::OPTIONS, _) => preflight(&request),
             (&Method::GET | &Method::POST, true) => match asked(&request) {
-                Ok((callback, asked)) => return self.poll(connection, request, callback, asked).await,
+                Ok(asked) => {
+                    // Its headers are parts of the buffer that it was read into, which is not to be held too.
+                    drop(request);
+                    return self.poll(connection, asked).await;
+                }
                 Err(bad) => Response::text(StatusCode::BAD_REQUEST, &bad.to_string()),
             },
             (&Method::GET | &Method::POST, false) => Response::text(StatusCode::BAD_REQUEST, "Unknown path"),
@@ -43,68 +58,73 @@ impl Joyce {
             // So that a page may read what is wrong, too.
             _ => response.with("Access-Control-Allow-Origin", "*"),
         };
-        Box::pin(response.send(connection.socket(), &request)).await.is_ok() && request.keep_alive()
+        response.send(connection.socket(), &request).await.is_ok() && request.persistence().stays()
     }
 
-    async fn poll(
-        self: &Arc<Self>,
-        connection: &mut Connection,
-        request: Request,
-        callback: Option<Callback>,
-        asked: wire::joyce::Request,
-    ) -> bool {
-        let Some(token) = asked.token.or_else(draw_token) else {
-            let response =
-                Response::text(StatusCode::SERVICE_UNAVAILABLE, "No random bits for a token; try again");
-            let response = response.with("Retry-After", "1");
-            return Box::pin(response.send(connection.socket(), &request)).await.is_ok()
-                && request.keep_alive();
+    /// Answers what is asked of a channel, at once or when there is something to say. True when the
+    /// connection can go on.
+    pub async fn poll(self: &Arc<Self>, connection: &mut Connection, asked: Asked) -> bool {
+        let Asked { callback, request, persistence } = asked;
+        let persistence = if self.porch.shutdown.is_cancelled() { Persistence::Closes } else { persistence };
+        let Some(token) = request.token.or_else(draw_token) else {
+            let line = "No random bits for a token; try again";
+            return Box::pin(refuse_for_now(connection, persistence, line, "1")).await;
         };
-        if asked.ignored > 0 {
-            tracing::debug!(ignored = asked.ignored, "messages of no known type or form");
+        if request.ignored > 0 {
+            tracing::debug!(ignored = request.ignored, "messages of no known type or form");
         }
-        let last = !request.keep_alive() || self.porch.shutdown.is_cancelled();
         let client = Box::new(Client {
             door: self.clone(),
             socket: connection.socket().clone(),
             token: token.clone(),
             callback,
-            connection: if last { "Connection: close\r\n" } else { request.connection() },
-            last,
+            persistence,
             answered: false,
         });
         // Before the hub has it: whoever publishes may write from then on.
         connection.socket().pass(Turn::Publisher);
-        match self.hub.poll(Poll { token, asks: asked.asks }, client, Instant::now()) {
-            Ok(held) => {
-                // Its headers are parts of the buffer that it was read into, which is not to be held too.
-                drop(request);
-                match connection.wait_for_answer().await {
-                    Waited::Answered => true,
-                    Waited::End => false,
-                    Waited::Left => {
-                        if let Some((channel, hold)) = held {
-                            self.hub.withdraw(channel, hold, Instant::now());
-                        }
-                        // What is being written already is not to be cut off. Whoever has left altogether
-                        // makes that fail.
-                        connection.wait_for_writer().await;
-                        false
+        match self.hub.poll(Poll { token, asks: request.asks }, client, Instant::now()) {
+            Ok(held) => match connection.wait_for_answer().await {
+                Waited::Answered => true,
+                Waited::End => false,
+                Waited::Left => {
+                    if let Some((channel, hold)) = held {
+                        self.hub.withdraw(channel, hold, Instant::now());
                     }
+                    // What is being written already is not to be cut off. Whoever has left altogether
+                    // makes that fail.
+                    connection.wait_for_writer().await;
+                    false
                 }
-            }
+            },
             Err(full) => {
                 connection.socket().pass(Turn::Task);
-                let response = Response::text(StatusCode::SERVICE_UNAVAILABLE, &full.to_string());
-                let response = response.with("Retry-After", "5").with("Access-Control-Allow-Origin", "*");
-                Box::pin(response.send(connection.socket(), &request)).await.is_ok() && request.keep_alive()
+                Box::pin(refuse_for_now(connection, persistence, &full.to_string(), "5")).await
             }
         }
     }
 }
 
-/// What a request asks, and of which function it wants a call.
-fn asked(request: &Request) -> Result<(Option<Callback>, wire::joyce::Request), BadRequest> {
+/// What a request asks of a channel, and how it wants to be answered.
+pub struct Asked {
+    /// The function that it wants a call of.
+    callback: Option<Callback>,
+    request: wire::joyce::Request,
+    persistence: Persistence,
+}
+
+impl Asked {
+    fn new(query: &[u8], json: &[u8], persistence: Persistence) -> Result<Asked, BadRequest> {
+        let callback = match query::single(query, "c") {
+            Ok(Some(name)) => Some(Callback::parse(&name)?),
+            Ok(None) => None,
+            Err(query::NotUtf8) => return Err(BadRequest::Callback),
+        };
+        Ok(Asked { callback, request: wire::joyce::request(json)?, persistence })
+    }
+}
+
+fn asked(request: &Request) -> Result<Asked, BadRequest> {
     let query = request.uri.query().unwrap_or_default().as_bytes();
     let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -124,12 +144,20 @@ fn asked(request: &Request) -> Result<(Option<Callback>, wire::joyce::Request), 
     } else {
         request.body.to_vec()
     };
-    let callback = match query::single(query, "c") {
-        Ok(Some(name)) => Some(Callback::parse(&name)?),
-        Ok(None) => None,
-        Err(query::NotUtf8) => return Err(BadRequest::Callback),
-    };
-    Ok((callback, wire::joyce::request(&json)?))
+    Asked::new(query, &json, request.persistence())
+}
+
+/// Answers that there is no channel to be had now. True when the connection can go on.
+async fn refuse_for_now(
+    connection: &Connection,
+    persistence: Persistence,
+    line: &str,
+    seconds: &'static str,
+) -> bool {
+    let response = Response::text(StatusCode::SERVICE_UNAVAILABLE, line)
+        .with("Retry-After", seconds)
+        .with("Access-Control-Allow-Origin", "*");
+    response.send_plain(connection.socket(), persistence).await.is_ok() && persistence.stays()
 }
 
 fn preflight(request: &Request) -> Response {
@@ -160,10 +188,7 @@ struct Client {
     socket: Arc<Socket>,
     token: Token,
     callback: Option<Callback>,
-    /// The line of the head that says whether the connection goes on, where it has to be said.
-    connection: &'static str,
-    /// Whether it does not.
-    last: bool,
+    persistence: Persistence,
     answered: bool,
 }
 
@@ -203,7 +228,7 @@ impl Client {
 
     fn done(mut self) {
         self.answered = true;
-        self.socket.pass(if self.last { Turn::Ended } else { Turn::Task });
+        self.socket.pass(if self.persistence.stays() { Turn::Client } else { Turn::Ended });
     }
 
     fn lost(self, reply: Reply) {
@@ -252,7 +277,7 @@ impl Client {
             "\r\nContent-Type: ",
             kind,
             "\r\nAccess-Control-Allow-Origin: *\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n",
-            self.connection,
+            self.persistence.line(),
             "Content-Length: ",
             &length.to_string(),
             "\r\n\r\n",

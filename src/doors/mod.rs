@@ -7,13 +7,14 @@ pub mod ingest;
 pub mod joyce;
 mod page;
 
-use http::{Admit, Connection, Limits, Refusal};
+use http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Socket, Target};
 use hyper::http::request::Parts;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,20 +28,36 @@ pub struct Porch {
 }
 
 impl Porch {
-    /// Accepts connections until the daemon is to stop.
+    /// Accepts connections until the daemon is to stop. Those on which nothing happens for `idle`, or twice
+    /// that, are ended: seen to here, for all of them, since a timer each would cost each of their waits.
     pub async fn accept<F: Future<Output = ()> + Send + 'static>(
         &self,
         listener: TcpListener,
-        serve: impl Fn(TcpStream, SocketAddr) -> F,
+        idle: Duration,
+        serve: impl Fn(Arc<Socket>, SocketAddr) -> F,
     ) {
         // Out of descriptors, say: to try again at once would only burn the processor.
         const PAUSE: Duration = Duration::from_millis(100);
         let mut failing = false;
-        while let Some(accepted) = self.shutdown.run_until_cancelled(listener.accept()).await {
+        let mut sockets = Sockets::default();
+        let mut look = interval(idle);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => break,
+                _ = look.tick() => {
+                    sockets.end_idle();
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
+            };
             match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    self.tasks.spawn(serve(stream, peer));
+                    let socket = Arc::new(Socket::new(stream));
+                    sockets.add(&socket);
+                    self.tasks.spawn(serve(socket, peer));
                 }
                 // The client left before it was accepted.
                 Err(error) if is_clients(&error) => {}
@@ -52,6 +69,31 @@ impl Porch {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
+        }
+        sockets.stop();
+    }
+}
+
+/// The sockets that a door has accepted.
+#[derive(Default)]
+struct Sockets(Vec<Weak<Socket>>);
+
+impl Sockets {
+    fn add(&mut self, socket: &Arc<Socket>) {
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|socket| socket.strong_count() > 0);
+        }
+        self.0.push(Arc::downgrade(socket));
+    }
+
+    fn end_idle(&mut self) {
+        self.0.retain(|socket| socket.upgrade().inspect(|socket| socket.end_if_idle()).is_some());
+    }
+
+    /// Has all connections end, as soon as what is held on them is answered.
+    fn stop(&self) {
+        for socket in self.0.iter().filter_map(Weak::upgrade) {
+            socket.stop();
         }
     }
 }
@@ -66,17 +108,23 @@ pub struct Web {
     /// Joyce.
     pub joyce: Arc<joyce::Joyce>,
     /// What a request may be.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// What all doors are given.
     pub porch: Porch,
 }
 
 /// Everybody may ask on the web port.
-struct Everybody;
-
-impl Admit for Everybody {
+impl Admit for Web {
     fn admit(&self, _: &Parts) -> Result<(), Refusal> {
         Ok(())
+    }
+}
+
+impl Door for Web {
+    type Plain = joyce::Asked;
+
+    fn plain(&self, target: Target<'_>) -> Option<joyce::Asked> {
+        self.joyce.plain(target)
     }
 }
 
@@ -84,23 +132,31 @@ impl Web {
     /// Accepts and answers until the daemon is to stop.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         let porch = self.porch.clone();
-        porch.accept(listener, |stream, _| self.clone().connection(stream)).await;
+        porch.accept(listener, self.limits.idle, |socket, _| self.clone().connection(socket)).await;
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream) {
-        let mut connection = Connection::new(stream, self.limits, self.porch.shutdown.clone());
-        let everybody = Arc::new(Everybody);
-        while let Some(request) = connection.next(&everybody).await {
-            let go_on = if page::is_for(&request) {
-                Box::pin(page::index(&request).send(connection.socket(), &request)).await.is_ok()
-                    && request.keep_alive()
-            } else {
-                self.joyce.answer(&mut connection, request).await
+    async fn connection(self: Arc<Self>, socket: Arc<Socket>) {
+        let mut connection = Connection::new(socket, self.limits.clone());
+        while let Some(came) = connection.next(&self).await {
+            let go_on = match came {
+                Came::Plain(asked) => self.joyce.poll(&mut connection, asked).await,
+                // Boxed: its state would make every connection's task larger.
+                Came::Request(request) => Box::pin(self.answer(&mut connection, *request)).await,
             };
             if !go_on {
                 Box::pin(connection.linger()).await;
                 return;
             }
+        }
+    }
+
+    /// Answers a request, however long that takes. True when the connection can go on.
+    async fn answer(&self, connection: &mut Connection, request: Request) -> bool {
+        if page::is_for(&request) {
+            let sent = page::index(&request).send(connection.socket(), &request).await;
+            sent.is_ok() && request.persistence().stays()
+        } else {
+            self.joyce.answer(connection, request).await
         }
     }
 }

@@ -7,11 +7,14 @@
 
 mod admit;
 mod connection;
+mod reader;
+mod request;
 mod response;
 mod socket;
 mod tap;
 
 pub use admit::{Admit, Refusal};
-pub use connection::{Connection, Limits, Request, Waited};
+pub use connection::{Came, Connection, Door, Limits, Waited};
+pub use request::{Persistence, Request, Target};
 pub use response::{Response, date};
 pub use socket::{Socket, Turn, Written};

@@ -1,6 +1,6 @@
 //! An answer, and how it is written.
 
-use super::connection::Request;
+use super::request::{Persistence, Request};
 use super::socket::Socket;
 use bytes::Bytes;
 use chrono::Utc;
@@ -67,15 +67,23 @@ impl Response {
     /// # Errors
     /// When the connection breaks, or its reader is too slow.
     pub async fn send(&self, socket: &Socket, request: &Request) -> io::Result<()> {
-        self.write(socket, request.connection(), self.head_only || request.method == Method::HEAD).await
+        self.write(socket, request.persistence(), self.head_only || request.method == Method::HEAD).await
+    }
+
+    /// Writes it as the answer to a plain request.
+    ///
+    /// # Errors
+    /// When the connection breaks, or its reader is too slow.
+    pub async fn send_plain(&self, socket: &Socket, persistence: Persistence) -> io::Result<()> {
+        self.write(socket, persistence, false).await
     }
 
     /// Writes it as the last answer of a connection.
     pub(super) async fn send_last(&self, socket: &Socket) -> io::Result<()> {
-        self.write(socket, "Connection: close\r\n", self.head_only).await
+        self.write(socket, Persistence::Closes, self.head_only).await
     }
 
-    async fn write(&self, socket: &Socket, connection: &str, head_only: bool) -> io::Result<()> {
+    async fn write(&self, socket: &Socket, persistence: Persistence, head_only: bool) -> io::Result<()> {
         let mut head = format!(
             "HTTP/1.1 {} {}\r\nDate: {}\r\n",
             self.status.as_u16(),
@@ -86,7 +94,7 @@ impl Response {
             // Writing to a String cannot fail.
             let _ = write!(head, "{name}: {value}\r\n");
         }
-        let _ = write!(head, "{connection}Content-Length: {}\r\n\r\n", self.body.len());
+        let _ = write!(head, "{}Content-Length: {}\r\n\r\n", persistence.line(), self.body.len());
         let body = if head_only { &[] } else { &self.body[..] };
         socket.write_on(&[head.as_bytes(), body], 0).await
     }

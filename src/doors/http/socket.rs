@@ -1,35 +1,45 @@
-//! The writing side of a connection: its task's while it reads a request, and the publisher's while
-//! the request is held.
+//! The socket of a connection: its task reads from it; and writes to it but while a request is held,
+//! when the publisher does.
 
-use std::io::{self, IoSlice};
+use atomic_waker::AtomicWaker;
+use socket2::SockRef;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// The writing side of a connection.
+/// The socket of a connection, and what its task and others that write to it or end it must know of
+/// each other. It is one piece of memory: ten thousand of them are touched at every fan-out, and each
+/// piece of each is fetched from far away.
 #[derive(Debug)]
 pub struct Socket {
-    write: OwnedWriteHalf,
+    stream: TcpStream,
     turn: AtomicU8,
     /// The connection's task waits for its turn (it has read on, and found more), and is to be told.
     awaited: AtomicBool,
-    told: Notify,
+    /// The daemon is to stop.
+    stopping: AtomicBool,
+    /// Something has happened since [`Socket::end_if_idle`] looked last.
+    active: AtomicBool,
+    task: AtomicWaker,
 }
 
-/// Whose turn it is to write.
+/// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Turn {
-    /// The connection's task.
-    Task = 0,
+    /// The client's: it may send a request, or leave.
+    Client = 0,
+    /// The connection's task: a request has begun to come in, or is answered by it.
+    Task = 1,
     /// Whoever takes the held request out of the hub's list.
-    Publisher = 1,
+    Publisher = 2,
     /// Nobody's: it failed, or the last answer that it is to carry was written.
-    Ended = 2,
+    Ended = 3,
 }
 
 /// How a write without waiting went.
@@ -50,36 +60,70 @@ impl Socket {
     /// A reader that has not taken an answer whole by then is given up, however it goes.
     const IN_ALL: Duration = Duration::from_secs(60);
 
-    pub(super) fn new(write: OwnedWriteHalf) -> Socket {
+    /// The socket of a connection that was accepted just now.
+    pub fn new(stream: TcpStream) -> Socket {
         Socket {
-            write,
-            turn: AtomicU8::new(Turn::Task as u8),
+            stream,
+            turn: AtomicU8::new(Turn::Client as u8),
             awaited: AtomicBool::new(false),
-            told: Notify::new(),
+            stopping: AtomicBool::new(false),
+            active: AtomicBool::new(true),
+            task: AtomicWaker::new(),
         }
     }
 
     /// Whose turn it is.
     pub fn turn(&self) -> Turn {
         match self.turn.load(Ordering::SeqCst) {
-            0 => Turn::Task,
-            1 => Turn::Publisher,
+            0 => Turn::Client,
+            1 => Turn::Task,
+            2 => Turn::Publisher,
             _ => Turn::Ended,
         }
     }
 
     /// Passes the turn on; the connection's task is woken only if it waits for that.
     pub fn pass(&self, turn: Turn) {
+        self.active.store(true, Ordering::Relaxed);
         self.turn.store(turn as u8, Ordering::SeqCst);
-        // Order matters, here and in `wait_for_turn`: one stores its flag and then reads the other's.
+        // Order matters, here and where the task waits: one stores its flag and then reads the other's.
         if turn == Turn::Ended || self.awaited.load(Ordering::SeqCst) {
-            self.told.notify_one();
+            self.task.wake();
         }
     }
 
-    /// Completes when it may be no publisher's turn any more.
-    pub(super) async fn told(&self) {
-        self.told.notified().await;
+    /// A request begins to come in. False when it was given up just now.
+    pub(super) fn begin(&self) -> bool {
+        self.active.store(true, Ordering::Relaxed);
+        self.step(Turn::Client, Turn::Task)
+    }
+
+    /// Ends the connection if nothing has happened on it since this was asked last.
+    pub(in super::super) fn end_if_idle(&self) {
+        if !self.active.swap(false, Ordering::Relaxed) && self.step(Turn::Client, Turn::Ended) {
+            self.task.wake();
+        }
+    }
+
+    /// Has the connection end as soon as what is held on it is answered.
+    pub(in super::super) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.task.wake();
+    }
+
+    /// Whether the connection is to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// From one turn to the next; false when it was not that one.
+    fn step(&self, from: Turn, to: Turn) -> bool {
+        self.turn.compare_exchange(from as u8, to as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Whoever wakes the connection's task wakes this one. What it is to see must be looked at after this.
+    pub(super) fn register(&self, cx: &Context<'_>) {
+        self.task.register(cx.waker());
     }
 
     /// Says that the task waits for its turn, or does so no longer.
@@ -87,12 +131,50 @@ impl Socket {
         self.awaited.store(awaited, Ordering::SeqCst);
     }
 
+    /// Completes when there may be bytes to read, or the end.
+    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(cx)
+    }
+
+    /// Reads what is there; 0 bytes are the end.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            let mut came = None;
+            let read = self.stream.try_io(Interest::READABLE, || {
+                let n = (&*self.plain()).read(bytes)?;
+                came = Some(n);
+                // Fewer bytes than there is room for are all there are, and the next to come are told of. To
+                // say so now saves the call that would only say it.
+                if 0 < n && n < bytes.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match (came, read) {
+                (Some(n), _) => return Poll::Ready(Ok(n)),
+                (None, Err(error)) if is_for_now(&error) => {}
+                (None, Err(error)) => return Poll::Ready(Err(error)),
+                // Unreachable: what succeeds has set it.
+                (None, Ok(())) => return Poll::Ready(Ok(0)),
+            }
+        }
+    }
+
+    /// Writes as much of `bytes` as the socket takes.
+    pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match self.stream.try_write(bytes) {
+                Err(error) if is_for_now(&error) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
     /// Writes as much of `parts` as the socket takes, in one call where it takes all.
     pub fn try_write(&self, parts: &[&[u8]]) -> Written {
         let whole: usize = parts.iter().map(|part| part.len()).sum();
         let mut done = 0;
         while done < whole {
-            match self.try_write_rest(parts, done) {
+            match self.write_rest(parts, done) {
                 Ok(0) => return Written::Failed,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Part(done),
@@ -111,12 +193,19 @@ impl Socket {
         let whole: usize = parts.iter().map(|part| part.len()).sum();
         let end = Instant::now() + Self::IN_ALL;
         while done < whole {
-            match self.try_write_rest(parts, done) {
+            match self.write_rest(parts, done) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(error) if is_for_now(&error) => {
                     let left = end.saturating_duration_since(Instant::now()).min(Self::NO_PROGRESS);
-                    timeout(left, self.write.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+                    timeout(left, self.stream.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+                    // What was written around Tokio, it does not know of: it learns here what is to be waited for.
+                    let write = || self.write_rest(parts, done);
+                    match self.stream.try_io(Interest::WRITABLE, write) {
+                        Ok(n) => done += n,
+                        Err(error) if is_for_now(&error) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -124,31 +213,31 @@ impl Socket {
         Ok(())
     }
 
-    fn try_write_rest(&self, parts: &[&[u8]], done: usize) -> io::Result<usize> {
-        match rest(parts, done).as_slice() {
+    fn write_rest(&self, parts: &[&[u8]], done: usize) -> io::Result<usize> {
+        let stream = self.plain();
+        let mut stream = &*stream;
+        match parts {
             // A gathered write costs more than a plain one, and most answers are of one part.
-            [one] => self.write.try_write(one),
-            several => self.write.try_write_vectored(several),
+            [one] => stream.write(&one[done..]),
+            several => stream.write_vectored(&rest(several, done)),
         }
+    }
+
+    /// The socket without what Tokio knows of it, which lies elsewhere in memory.
+    fn plain(&self) -> SockRef<'_> {
+        SockRef::from(&self.stream)
     }
 
     /// Tells the client that nothing more comes.
     pub(super) fn finish(&self) {
-        let stream: &TcpStream = self.write.as_ref();
         // It may be broken already, and then there is nobody to tell.
-        let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+        let _ = self.plain().shutdown(Shutdown::Write);
     }
+}
 
-    pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let stream: &TcpStream = self.write.as_ref();
-        loop {
-            ready!(stream.poll_write_ready(cx))?;
-            match stream.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
-    }
+/// Whether it may go well when it is tried again.
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// What is left of `parts` after `done` bytes.

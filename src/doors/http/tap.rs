@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::tcp::OwnedReadHalf;
 
 use super::socket::Socket;
 
@@ -24,7 +23,6 @@ pub(super) struct Tap {
     ready: Bytes,
     /// Read too far by the request before.
     rest: Bytes,
-    read: OwnedReadHalf,
     socket: Arc<Socket>,
     head: Head,
     two_framings: Arc<AtomicBool>,
@@ -87,20 +85,14 @@ impl Head {
 }
 
 impl Tap {
-    pub(super) fn new(
-        rest: Bytes,
-        read: OwnedReadHalf,
-        socket: Arc<Socket>,
-        two_framings: Arc<AtomicBool>,
-    ) -> Tap {
-        Tap { ready: Bytes::new(), rest, read, socket, head: Head::default(), two_framings }
+    pub(super) fn new(rest: Bytes, socket: Arc<Socket>, two_framings: Arc<AtomicBool>) -> Tap {
+        Tap { ready: Bytes::new(), rest, socket, head: Head::default(), two_framings }
     }
 
-    /// What hyper has not read, and the socket.
-    pub(super) fn into_parts(self) -> (Bytes, OwnedReadHalf) {
+    /// What hyper has not read.
+    pub(super) fn into_unread(self) -> Bytes {
         // Hyper has the whole request, so that nothing of its first line is left in `ready`.
-        let unread = if self.ready.is_empty() { self.rest } else { [self.ready, self.rest].concat().into() };
-        (unread, self.read)
+        if self.ready.is_empty() { self.rest } else { [self.ready, self.rest].concat().into() }
     }
 
     /// Looks at what came; returns it otherwise where something of it must be escaped.
@@ -129,7 +121,8 @@ impl AsyncRead for Tap {
             return Poll::Ready(Ok(()));
         }
         if this.rest.is_empty() {
-            ready!(Pin::new(&mut this.read).poll_read(cx, buf))?;
+            let n = ready!(this.socket.poll_read(cx, buf.initialize_unfilled()))?;
+            buf.advance(n);
         } else {
             take(&mut this.rest, buf);
         }
