@@ -34,7 +34,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
 ];
 
 /// What `core` may name of others. All of it computes, and does no I/O.
-const PURE_CRATES: [&str; 4] = ["std", "bytes", "regex", "thiserror"];
+const PURE_CRATES: [&str; 5] = ["std", "bytes", "regex", "smol_str", "thiserror"];
 
 /// What of `std` is not pure.
 const IMPURE: [&str; 11] = [

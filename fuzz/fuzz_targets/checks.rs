@@ -11,7 +11,8 @@ use tkbd::core::poll::Ask;
 use tkbd::core::token::Token;
 use tkbd::wire::joyce::{self, Callback, MAX_MESSAGES};
 use tkbd::wire::json::{self, Value as Ours};
-use tkbd::wire::{client, message, push, query};
+use tkbd::wire::message::Envelope;
+use tkbd::wire::{client, push, query};
 
 /// A request, from a body or out of a query, is refused or within its bounds; and what is said back is
 /// JSON, whatever the token.
@@ -41,8 +42,11 @@ fn request(json: &[u8]) {
     }
     if let Some(token) = request.token {
         assert_eq!(Token::parse(token.as_str()).as_ref(), Ok(&token), "a token is read as it is written");
-        let (before, after) = message::envelope(&token, None);
-        let reply: Theirs = serde_json::from_str(&(before + after)).expect("a reply is JSON");
+        let envelope = Envelope { token: &token, callback: None };
+        let mut reply = Vec::new();
+        envelope.open(&mut reply);
+        reply.extend_from_slice(envelope.close().as_bytes());
+        let reply: Theirs = serde_json::from_slice(&reply).expect("a reply is JSON");
         assert_eq!(reply[0], token.as_str());
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Concern {
 }
 
 impl Concern {
-    fn any(self) -> bool {
+    pub(super) fn any(self) -> bool {
         self.occupation || self.room_map || self.schedule
     }
 }

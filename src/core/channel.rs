@@ -81,6 +81,10 @@ impl Owed {
         self.kinds |= kind as u8;
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.kinds == 0 && self.historic.is_empty()
+    }
+
     pub(super) fn has(&self, kind: Kind) -> bool {
         self.kinds & kind as u8 != 0
     }
@@ -122,8 +126,10 @@ impl Channels {
         self.by_token.len()
     }
 
-    pub(super) fn find(&self, token: &Token) -> Option<ChannelId> {
-        self.by_token.get(token).copied()
+    /// The channel of that name; first looked for at `near`.
+    pub(super) fn find(&self, token: &Token, near: Option<ChannelId>) -> Option<ChannelId> {
+        let there = near.filter(|id| self.get(*id).is_some_and(|channel| channel.token == *token));
+        there.or_else(|| self.by_token.get(token).copied())
     }
 
     pub(super) fn get(&self, id: ChannelId) -> Option<&Channel> {
@@ -257,16 +263,20 @@ pub(super) mod tests {
         let mut channels = Channels::default();
         let first = channels.add(channel("first"));
         let other = channels.add(channel("other"));
-        assert_eq!(channels.find(&token("first")), Some(first));
+        assert_eq!(channels.find(&token("first"), None), Some(first));
+        for near in [None, Some(first), Some(other)] {
+            assert_eq!(channels.find(&token("first"), near), Some(first), "near {near:?}");
+        }
         assert_eq!(channels.remove(first).map(|c| c.token), Some(token("first")));
         assert!(channels.remove(first).is_none(), "it ends once");
         let second = channels.add(channel("second"));
         assert_eq!(second.slot(), first.slot(), "the place is used again");
         assert_ne!(second, first);
         assert!(channels.get_mut(first).is_none() && channels.remove(first).is_none());
-        assert_eq!(channels.find(&token("first")), None);
+        assert_eq!(channels.find(&token("first"), None), None);
         assert_eq!(channels.get_mut(second).map(|c| c.token.clone()), Some(token("second")));
-        assert_eq!((channels.len(), channels.find(&token("other"))), (2, Some(other)));
+        assert_eq!(channels.find(&token("second"), Some(first)), Some(second), "the place is another's now");
+        assert_eq!((channels.len(), channels.find(&token("other"), None)), (2, Some(other)));
     }
 
     #[test]

@@ -133,10 +133,15 @@ impl House {
     /// # Errors
     /// When it would need a new channel, and there are as many as there may be.
     pub fn poll(&mut self, poll: Poll, now: Instant) -> Result<Polled, TooManyChannels> {
-        let (id, mut save) = match self.channels.find(&poll.token) {
+        let (id, mut save) = match self.channels.find(&poll.token, poll.near) {
             Some(id) => (id, false),
             None => self.create(poll.token, now)?,
         };
+        if poll.asks.is_empty()
+            && let Some(hold) = self.hold_at_once(id, now)
+        {
+            return Ok(Polled { channel: id, superseded: None, filter: None, outcome: Outcome::Hold(hold) });
+        }
         let superseded = self.release(id, now);
 
         // A filter brings no snapshot by itself: what changed before it was set is not owed, unless
@@ -228,7 +233,7 @@ impl House {
         let waiting = channel.held?;
         let token = channel.token.clone();
         // The same as if the held request had come just now.
-        match self.poll(Poll { token, asks: Vec::new() }, now).ok()?.outcome {
+        match self.poll(Poll { token, near: Some(id), asks: Vec::new() }, now).ok()?.outcome {
             Outcome::Answer(reply) => Some((id, waiting.hold, reply)),
             Outcome::Hold(hold) => {
                 // Nothing came of it: the request stays held, under its own number and until its own time.
@@ -414,6 +419,19 @@ impl House {
             }
         }
         hold
+    }
+
+    /// Holds a request that asks nothing, on a channel that is owed nothing and has no other: what nearly
+    /// all are, ten thousand after each push. None where there is more to it.
+    fn hold_at_once(&mut self, id: ChannelId, now: Instant) -> Option<HoldId> {
+        let due = self.due(id);
+        let versions = self.state.versions();
+        let channel = self.channels.get_mut(id)?;
+        if self.draining || due.any() || !channel.owed.is_empty() || channel.held.is_some() {
+            return None;
+        }
+        channel.seen = Versions { tag_map: channel.seen.tag_map, ..versions };
+        Some(self.hold(id, now))
     }
 
     /// A held request is held no longer.

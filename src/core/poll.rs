@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub struct Poll {
     /// The channel's name: one that has none is made.
     pub token: Token,
+    /// Where that channel may be, as the last request of the same client was told: it saves looking for it.
+    pub near: Option<ChannelId>,
     /// In the order of the request.
     pub asks: Vec<Ask>,
 }

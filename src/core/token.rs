@@ -1,13 +1,13 @@
 //! The name of a channel.
 
+use smol_str::SmolStr;
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
 
 /// The name of a channel: `[A-Za-z0-9+/=_-]{1,64}` (faults.md C7). It is all a client needs to take
 /// the channel over, so it is shown in no log.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Token(Arc<str>);
+pub struct Token(SmolStr);
 
 /// Why a text is no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

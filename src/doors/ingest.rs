@@ -96,14 +96,20 @@ impl Ingest {
         let Some(_place) = place else { return };
         let mut connection = Connection::new(socket, self.limits.clone());
         let gate = Arc::new(Gate { door: self.clone(), peer });
-        while let Some(Came::Request(request)) = connection.next(&gate).await {
+        loop {
+            let request = match connection.next(&gate).await {
+                Came::Request(request) => request,
+                Came::Plain(never) => match never {},
+                Came::Ended => break,
+                Came::Left | Came::Nothing => return,
+            };
             let response = self.answer(&request).await;
             let sent = response.send(connection.socket(), &request).await;
             if sent.is_err() || !request.persistence().stays() {
-                Box::pin(connection.linger()).await;
-                return;
+                break;
             }
         }
+        connection.linger().await;
     }
 
     async fn answer(&self, request: &Request) -> Response {

@@ -1,15 +1,19 @@
 //! Joyce: channels over HTTP, with requests that are held until there is something to say (joyce.md).
 
 use super::Porch;
-use super::http::{Connection, Persistence, Request, Response, Socket, Target, Turn, Waited, Written, date};
+use super::http::{Connection, Persistence, Request, Response, Socket, Target, Turn, Written, append_date};
+use crate::core::channel::{ChannelId, HoldId};
 use crate::core::message::{Body, Message};
 use crate::core::poll::{Poll, Reply};
 use crate::core::token::Token;
 use crate::hub::{Hub, Recipient};
 use crate::wire::joyce::{BadRequest, Callback};
+use crate::wire::message::Envelope;
 use crate::wire::{self, query};
 use bytes::Bytes;
 use hyper::{Method, StatusCode, header};
+use std::cell::RefCell;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,73 +41,78 @@ impl Joyce {
         Asked::new(query, json.as_bytes(), Persistence::Stays).ok()
     }
 
-    /// Answers a request, however long that takes. True when the connection can go on.
-    pub async fn answer(self: &Arc<Self>, connection: &mut Connection, request: Request) -> bool {
+    /// Answers a request that was read with all there is to it, or has it held.
+    ///
+    /// # Errors
+    /// The answer, where it comes from no channel.
+    pub fn answer(
+        self: &Arc<Self>,
+        connection: &Connection,
+        request: &Request,
+        last: Option<Held>,
+    ) -> Result<Option<Held>, Response> {
         let response = match (&request.method, request.uri.path().trim_matches('/') == self.path) {
-            (&Method::OPTIONS, _) => preflight(&request),
-            (&Method::GET | &Method::POST, true) => match asked(&request) {
-                Ok(asked) => {
-                    // Its headers are parts of the buffer that it was read into, which is not to be held too.
-                    drop(request);
-                    return self.poll(connection, asked).await;
-                }
+            (&Method::OPTIONS, _) => return Err(preflight(request)),
+            (&Method::GET | &Method::POST, true) => match asked(request) {
+                Ok(asked) => return self.poll(connection, asked, last),
                 Err(bad) => Response::text(StatusCode::BAD_REQUEST, &bad.to_string()),
             },
             (&Method::GET | &Method::POST, false) => Response::text(StatusCode::BAD_REQUEST, "Unknown path"),
             _ => Response::text(StatusCode::METHOD_NOT_ALLOWED, "Only GET, POST and OPTIONS")
                 .with("Allow", "GET, POST, OPTIONS"),
         };
-        let response = match request.method {
-            Method::OPTIONS => response,
-            // So that a page may read what is wrong, too.
-            _ => response.with("Access-Control-Allow-Origin", "*"),
-        };
-        response.send(connection.socket(), &request).await.is_ok() && request.persistence().stays()
+        // So that a page may read what is wrong, too.
+        Err(response.with("Access-Control-Allow-Origin", "*"))
     }
 
-    /// Answers what is asked of a channel, at once or when there is something to say. True when the
-    /// connection can go on.
-    pub async fn poll(self: &Arc<Self>, connection: &mut Connection, asked: Asked) -> bool {
+    /// Answers what is asked of a channel, at once or when there is something to say. In the latter case,
+    /// returns what is held; `last` is what was held on this connection before.
+    ///
+    /// # Errors
+    /// The answer where no channel can be had.
+    pub fn poll(
+        self: &Arc<Self>,
+        connection: &Connection,
+        asked: Asked,
+        last: Option<Held>,
+    ) -> Result<Option<Held>, Response> {
         let Asked { callback, request, persistence } = asked;
-        let persistence = if self.porch.shutdown.is_cancelled() { Persistence::Closes } else { persistence };
+        let socket = connection.socket();
         let Some(token) = request.token.or_else(draw_token) else {
-            let line = "No random bits for a token; try again";
-            return Box::pin(refuse_for_now(connection, persistence, line, "1")).await;
+            return Err(for_now("No random bits for a token; try again", "1"));
         };
         if request.ignored > 0 {
             tracing::debug!(ignored = request.ignored, "messages of no known type or form");
         }
         let client = Box::new(Client {
             door: self.clone(),
-            socket: connection.socket().clone(),
+            socket: socket.clone(),
             token: token.clone(),
             callback,
-            persistence,
+            persistence: if socket.is_stopping() { Persistence::Closes } else { persistence },
             answered: false,
         });
         // Before the hub has it: whoever publishes may write from then on.
-        connection.socket().pass(Turn::Publisher);
-        match self.hub.poll(Poll { token, asks: request.asks }, client, Instant::now()) {
-            Ok(held) => match connection.wait_for_answer().await {
-                Waited::Answered => true,
-                Waited::End => false,
-                Waited::Left => {
-                    if let Some((channel, hold)) = held {
-                        self.hub.withdraw(channel, hold, Instant::now());
-                    }
-                    // What is being written already is not to be cut off. Whoever has left altogether
-                    // makes that fail.
-                    connection.wait_for_writer().await;
-                    false
-                }
-            },
-            Err(full) => {
-                connection.socket().pass(Turn::Task);
-                Box::pin(refuse_for_now(connection, persistence, &full.to_string(), "5")).await
-            }
+        socket.pass(Turn::Publisher);
+        let poll = Poll { token, near: last.map(|(channel, _)| channel), asks: request.asks };
+        self.hub.poll(poll, client, Instant::now()).map_err(|full| {
+            socket.pass(Turn::Task);
+            for_now(&full.to_string(), "5")
+        })
+    }
+
+    /// The client has left while its request was held.
+    pub async fn withdraw(&self, connection: &Connection, held: Option<Held>) {
+        if let Some((channel, hold)) = held {
+            self.hub.withdraw(channel, hold, Instant::now());
         }
+        // What is being written already is not to be cut off. Whoever has left altogether makes that fail.
+        connection.wait_for_writer().await;
     }
 }
+
+/// A request that is held, and on which channel.
+pub type Held = (ChannelId, HoldId);
 
 /// What a request asks of a channel, and how it wants to be answered.
 pub struct Asked {
@@ -122,6 +131,11 @@ impl Asked {
         };
         Ok(Asked { callback, request: wire::joyce::request(json)?, persistence })
     }
+
+    /// What becomes of the connection after the answer.
+    pub fn persistence(&self) -> Persistence {
+        self.persistence
+    }
 }
 
 fn asked(request: &Request) -> Result<Asked, BadRequest> {
@@ -129,7 +143,7 @@ fn asked(request: &Request) -> Result<Asked, BadRequest> {
     let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let argument = |pairs: &[u8]| match query::single(pairs, "m") {
-        Ok(Some(m)) => Ok(m.into_bytes()),
+        Ok(Some(m)) => Ok(m.into_owned().into_bytes()),
         Ok(None) => Err(BadRequest::Missing),
         Err(query::NotUtf8) => Err(BadRequest::Malformed),
     };
@@ -147,17 +161,11 @@ fn asked(request: &Request) -> Result<Asked, BadRequest> {
     Asked::new(query, &json, request.persistence())
 }
 
-/// Answers that there is no channel to be had now. True when the connection can go on.
-async fn refuse_for_now(
-    connection: &Connection,
-    persistence: Persistence,
-    line: &str,
-    seconds: &'static str,
-) -> bool {
-    let response = Response::text(StatusCode::SERVICE_UNAVAILABLE, line)
+/// There is no channel to be had now.
+fn for_now(line: &str, seconds: &'static str) -> Response {
+    Response::text(StatusCode::SERVICE_UNAVAILABLE, line)
         .with("Retry-After", seconds)
-        .with("Access-Control-Allow-Origin", "*");
-    response.send_plain(connection.socket(), persistence).await.is_ok() && persistence.stays()
+        .with("Access-Control-Allow-Origin", "*")
 }
 
 fn preflight(request: &Request) -> Response {
@@ -193,49 +201,76 @@ struct Client {
 }
 
 impl Recipient for Client {
-    fn deliver(self: Box<Self>, reply: Reply) {
+    fn deliver(mut self: Box<Self>, reply: Reply) {
         if reply.messages.iter().any(|message| matches!(message.body(), Body::HistoricUpdates(_))) {
             let tasks = self.door.porch.tasks.clone();
             tasks.spawn(self.send(reply));
             return;
         }
-        let answer = self.answer(&reply.messages, Vec::new());
-        match self.socket.try_write(&answer.parts()) {
-            Written::Whole => self.done(),
-            Written::Failed => self.lost(reply),
-            Written::Part(done) => {
+        let (written, rest) = WRITE.with_borrow_mut(|start| {
+            start.clear();
+            let answer = Answer::new(&self, &reply.messages, Vec::new(), start);
+            let written = match answer.texts.as_slice() {
+                [] => self.socket.try_write(&[start]),
+                _ => self.socket.try_write(&answer.parts(start)),
+            };
+            let is_part = matches!(written, Written::Part(_));
+            (written, is_part.then(|| (answer, start.clone())))
+        });
+        match (written, rest) {
+            (Written::Part(done), Some((answer, start))) => {
                 let tasks = self.door.porch.tasks.clone();
-                tasks.spawn(self.finish(reply, answer, done));
+                tasks.spawn(self.finish(reply, answer, start, done));
             }
+            (Written::Whole, _) => self.done(),
+            _ => self.lost(reply),
         }
     }
 }
 
 impl Client {
     /// Reads what the reply needs of the history, and writes it.
-    async fn send(self, reply: Reply) {
+    async fn send(self: Box<Self>, reply: Reply) {
         let historic = self.historic(&reply).await;
-        let answer = self.answer(&reply.messages, historic);
-        self.finish(reply, answer, 0).await;
+        let mut start = Vec::new();
+        let answer = Answer::new(&self, &reply.messages, historic, &mut start);
+        self.finish(reply, answer, start, 0).await;
     }
 
-    async fn finish(self, reply: Reply, answer: Answer, done: usize) {
-        match self.socket.write_on(&answer.parts(), done).await {
+    async fn finish(mut self: Box<Self>, reply: Reply, answer: Answer, start: Vec<u8>, done: usize) {
+        match self.socket.write_on(&answer.parts(&start), done).await {
             Ok(()) => self.done(),
             Err(_) => self.lost(reply),
         }
     }
 
-    fn done(mut self) {
+    fn done(&mut self) {
         self.answered = true;
         self.socket.pass(if self.persistence.stays() { Turn::Client } else { Turn::Ended });
     }
 
-    fn lost(self, reply: Reply) {
+    fn lost(self: Box<Self>, reply: Reply) {
         let door = self.door.clone();
         // Ends the connection.
         drop(self);
         door.hub.give_back(reply.receipt, Instant::now());
+    }
+
+    /// The head of an answer with so many bytes of body.
+    fn head(&self, length: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\nDate: ");
+        append_date(out);
+        out.extend_from_slice(if self.callback.is_some() {
+            b"\r\nContent-Type: text/javascript; charset=utf-8\r\n".as_slice()
+        } else {
+            b"\r\nContent-Type: application/json\r\n"
+        });
+        out.extend_from_slice(
+            b"Access-Control-Allow-Origin: *\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n",
+        );
+        out.extend_from_slice(self.persistence.line().as_bytes());
+        // Writing to memory cannot fail.
+        let _ = write!(out, "Content-Length: {length}\r\n\r\n");
     }
 
     async fn historic(&self, reply: &Reply) -> Vec<Bytes> {
@@ -252,51 +287,6 @@ impl Client {
         }
         historic
     }
-
-    /// The answer with these messages; `historic` has what was read for those that tell of the history.
-    fn answer(&self, messages: &[Arc<Message>], historic: Vec<Bytes>) -> Answer {
-        let mut historic = historic.into_iter();
-        let texts: Vec<Bytes> = messages
-            .iter()
-            .map(|message| match message.body() {
-                Body::HistoricUpdates(_) => historic.next().unwrap_or_default(),
-                _ => message.rendered(wire::message::render).clone(),
-            })
-            .filter(|text| !text.is_empty())
-            .collect();
-        let (before, after) = wire::message::envelope(&self.token, self.callback.as_ref());
-        let commas = texts.len().saturating_sub(1);
-        let length = before.len() + texts.iter().map(Bytes::len).sum::<usize>() + commas + after.len();
-        let kind =
-            if self.callback.is_some() { "text/javascript; charset=utf-8" } else { "application/json" };
-        let mut start =
-            Vec::with_capacity(320 + if length <= Answer::COPIED { length } else { before.len() });
-        for part in [
-            "HTTP/1.1 200 OK\r\nDate: ",
-            &date(),
-            "\r\nContent-Type: ",
-            kind,
-            "\r\nAccess-Control-Allow-Origin: *\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n",
-            self.persistence.line(),
-            "Content-Length: ",
-            &length.to_string(),
-            "\r\n\r\n",
-            &before,
-        ] {
-            start.extend_from_slice(part.as_bytes());
-        }
-        if length > Answer::COPIED {
-            return Answer { start, texts, after };
-        }
-        for (i, text) in texts.iter().enumerate() {
-            if i > 0 {
-                start.push(b',');
-            }
-            start.extend_from_slice(text);
-        }
-        start.extend_from_slice(after.as_bytes());
-        Answer { start, texts: Vec::new(), after: "" }
-    }
 }
 
 impl Drop for Client {
@@ -308,21 +298,52 @@ impl Drop for Client {
     }
 }
 
-/// An answer as it is written: head, token and what comes before the messages; the messages, shared
-/// with all who get them; and what comes after. A small one is all in the start: to copy is cheaper
-/// than to gather.
+thread_local! {
+    /// Where a thread writes answers together. They are gone from it by the time of the next.
+    static WRITE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What of an answer stands behind its start: the messages, shared with all who get them, and what comes
+/// after. Of a small answer nothing: it is all in the start, since to copy is cheaper than to gather.
 struct Answer {
-    start: Vec<u8>,
     texts: Vec<Bytes>,
     after: &'static str,
 }
 
 impl Answer {
+    /// Messages of more bytes than this are not copied.
     const COPIED: usize = 4096;
 
-    fn parts(&self) -> Vec<&[u8]> {
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(2 + 2 * self.texts.len());
-        parts.push(&self.start);
+    /// The answer with these messages, whose start is added to `start`; `historic` has what was read for
+    /// those that tell of the history.
+    fn new(client: &Client, messages: &[Arc<Message>], historic: Vec<Bytes>, start: &mut Vec<u8>) -> Answer {
+        let mut historic = historic.into_iter();
+        let texts = messages.iter().map(|message| match message.body() {
+            Body::HistoricUpdates(_) => historic.next().unwrap_or_default(),
+            _ => message.rendered(wire::message::render).clone(),
+        });
+        let mut texts = texts.filter(|text| !text.is_empty());
+        let envelope = Envelope { token: &client.token, callback: client.callback.as_ref() };
+        // Nearly all answers have one message, and need no list of them.
+        let (first, rest): (Option<Bytes>, Vec<Bytes>) = (texts.next(), texts.collect());
+        let length = |text: &Bytes| text.len();
+        let inside = first.as_ref().map_or(0, length) + rest.iter().map(|text| 1 + text.len()).sum::<usize>();
+        client.head(envelope.length() + inside, start);
+        envelope.open(start);
+        if inside > Self::COPIED {
+            return Answer { texts: first.into_iter().chain(rest).collect(), after: envelope.close() };
+        }
+        start.extend_from_slice(&first.unwrap_or_default());
+        for text in &rest {
+            start.push(b',');
+            start.extend_from_slice(text);
+        }
+        start.extend_from_slice(envelope.close().as_bytes());
+        Answer { texts: Vec::new(), after: "" }
+    }
+
+    fn parts<'a>(&'a self, start: &'a [u8]) -> Vec<&'a [u8]> {
+        let mut parts = vec![start];
         for (i, text) in self.texts.iter().enumerate() {
             if i > 0 {
                 parts.push(b",");

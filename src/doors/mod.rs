@@ -9,6 +9,7 @@ mod page;
 
 use http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Socket, Target};
 use hyper::http::request::Parts;
+use joyce::Held;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -137,26 +138,48 @@ impl Web {
 
     async fn connection(self: Arc<Self>, socket: Arc<Socket>) {
         let mut connection = Connection::new(socket, self.limits.clone());
-        while let Some(came) = connection.next(&self).await {
-            let go_on = match came {
-                Came::Plain(asked) => self.joyce.poll(&mut connection, asked).await,
-                // Boxed: its state would make every connection's task larger.
-                Came::Request(request) => Box::pin(self.answer(&mut connection, *request)).await,
+        // What is held on it, or was last.
+        let mut held = None;
+        loop {
+            // What seldom happens is boxed: its state would make every connection's task larger.
+            let goes_on = match connection.next(&self).await {
+                Came::Plain(asked) => {
+                    let persistence = asked.persistence();
+                    match self.joyce.poll(&connection, asked, held) {
+                        Ok(now) => {
+                            held = now.or(held);
+                            true
+                        }
+                        Err(refusal) => {
+                            let sent = Box::pin(refusal.send_plain(connection.socket(), persistence)).await;
+                            sent.is_ok() && persistence.stays()
+                        }
+                    }
+                }
+                Came::Request(request) => Box::pin(self.answer(&connection, *request, &mut held)).await,
+                Came::Left => return Box::pin(self.joyce.withdraw(&connection, held)).await,
+                Came::Ended => false,
+                Came::Nothing => return,
             };
-            if !go_on {
-                Box::pin(connection.linger()).await;
-                return;
+            if !goes_on {
+                return Box::pin(connection.linger()).await;
             }
         }
     }
 
-    /// Answers a request, however long that takes. True when the connection can go on.
-    async fn answer(&self, connection: &mut Connection, request: Request) -> bool {
-        if page::is_for(&request) {
-            let sent = page::index(&request).send(connection.socket(), &request).await;
-            sent.is_ok() && request.persistence().stays()
+    /// Answers a request, or has it held. True when the connection can go on.
+    async fn answer(&self, connection: &Connection, request: Request, held: &mut Option<Held>) -> bool {
+        let response = if page::is_for(&request) {
+            page::index(&request)
         } else {
-            self.joyce.answer(connection, request).await
-        }
+            match self.joyce.answer(connection, &request, *held) {
+                Ok(now) => {
+                    *held = now.or(*held);
+                    return true;
+                }
+                Err(response) => response,
+            }
+        };
+        response.send(connection.socket(), &request).await.is_ok() && request.persistence().stays()
     }
 }

@@ -51,6 +51,9 @@ pub enum BadRequest {
 /// # Errors
 /// When it is of none of these forms. Messages that are not understood are no error, but ignored.
 pub fn request(json: &[u8]) -> Result<Request, BadRequest> {
+    if let Some(token) = bare_token(json) {
+        return Ok(Request { token: Some(token), asks: Vec::new(), ignored: 0 });
+    }
     let elements = match json::parse(json).map_err(|_| BadRequest::Malformed)? {
         Value::Null => Vec::new(),
         Value::Array(elements) => elements,
@@ -72,6 +75,13 @@ pub fn request(json: &[u8]) -> Result<Request, BadRequest> {
     let sent = messages.len();
     let asks: Vec<Ask> = messages.iter().filter_map(ask).collect();
     Ok(Request { token, ignored: sent - asks.len(), asks })
+}
+
+/// The token of a request that is nothing else, as nearly all are: those that come after an answer. No
+/// character of a token means anything to JSON, so that what stands between the quotes is the text.
+fn bare_token(json: &[u8]) -> Option<Token> {
+    let text = json.strip_prefix(b"[\"")?.strip_suffix(b"\"]")?;
+    Token::parse(str::from_utf8(text).ok()?).ok()
 }
 
 /// The name of a function that the reply is to call (JSONP).
@@ -180,12 +190,16 @@ mod tests {
     #[test]
     fn a_request_is_null_or_a_list_with_a_token_first() {
         let token = |text: &str| Some(Token::parse(text).unwrap());
-        let cases: [(&str, Result<Option<Token>, BadRequest>); 17] = [
+        let cases: [(&str, Result<Option<Token>, BadRequest>); 21] = [
             ("null", Ok(None)),
             ("[]", Ok(None)),
             ("[null]", Ok(None)),
             (r#"["abc"]"#, Ok(token("abc"))),
             (r#"["LbF+31V/"]"#, Ok(token("LbF+31V/"))),
+            (r#"[ "abc" ]"#, Ok(token("abc"))),
+            (r#"["\u0061bc"]"#, Ok(token("abc"))),
+            (r#"["abc\"]"#, Err(BadRequest::Malformed)),
+            (r#"["a"]]"#, Err(BadRequest::Malformed)),
             (r#"["a b"]"#, Err(BadRequest::Token)),
             (r#"[""]"#, Err(BadRequest::Token)),
             ("[5]", Err(BadRequest::Token)),

@@ -58,13 +58,39 @@ pub fn historic_updates(range: HistoricRange, updates: &[HistoricUpdate]) -> Byt
     json(&Tagged { kind: "historic_updates", fields })
 }
 
-/// What stands before and after the messages of a reply: `[token,[` … `],[]]`, in the callback if
-/// there is one. Between messages stands a comma.
-pub fn envelope(token: &Token, callback: Option<&Callback>) -> (String, &'static str) {
-    let token = token.as_str();
-    match callback {
-        None => (format!("[\"{token}\",["), "],[]]"),
-        Some(callback) => (format!("/**/{}([\"{token}\",[", callback.as_str()), "],[]]);"),
+/// What stands around the messages of a reply: `[token,[` … `],[]]`, in the callback if there is one.
+/// Between messages stands a comma.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope<'a> {
+    /// The channel's.
+    pub token: &'a Token,
+    /// The function that the client wants a call of.
+    pub callback: Option<&'a Callback>,
+}
+
+impl Envelope<'_> {
+    /// The length of both its parts, in bytes.
+    pub fn length(&self) -> usize {
+        let call = self.callback.map_or(0, |callback| "/**/(".len() + callback.as_str().len());
+        call + "[\"\",[".len() + self.token.as_str().len() + self.close().len()
+    }
+
+    /// Adds what stands before the messages.
+    pub fn open(&self, out: &mut Vec<u8>) {
+        let mut add = |text: &str| out.extend_from_slice(text.as_bytes());
+        if let Some(callback) = self.callback {
+            add("/**/");
+            add(callback.as_str());
+            add("(");
+        }
+        add("[\"");
+        add(self.token.as_str());
+        add("\",[");
+    }
+
+    /// What stands behind them.
+    pub fn close(&self) -> &'static str {
+        if self.callback.is_some() { "],[]]);" } else { "],[]]" }
     }
 }
 
@@ -290,7 +316,12 @@ mod tests {
     fn a_reply_is_a_list_of_three_or_a_call_of_the_callback() {
         let token = Token::parse("t").unwrap();
         let callback = Callback::parse("cb").unwrap();
-        assert_eq!(envelope(&token, None), ("[\"t\",[".into(), "],[]]"));
-        assert_eq!(envelope(&token, Some(&callback)), ("/**/cb([\"t\",[".into(), "],[]]);"));
+        for (callback, whole) in [(None, "[\"t\",[],[]]"), (Some(&callback), "/**/cb([\"t\",[],[]]);")] {
+            let envelope = Envelope { token: &token, callback };
+            let mut out = Vec::new();
+            envelope.open(&mut out);
+            out.extend_from_slice(envelope.close().as_bytes());
+            assert_eq!((out.as_slice(), out.len()), (whole.as_bytes(), envelope.length()));
+        }
     }
 }

@@ -379,7 +379,10 @@ impl Run {
     fn poll(&mut self, reader: usize, asks: &[Ask]) -> bool {
         self.say(|| format!("reader {reader} asks {asks:?}"));
         let token = self.readers[reader].token.clone();
-        let polled = self.house.poll(Poll { token: token.clone(), asks: asks.to_vec() }, self.now);
+        // Where its channel is said to be: of its own or another, there still or ended.
+        let near = self.random.below(self.old_holds.len() + 1);
+        let near = self.old_holds.get(near).map(|(channel, _)| *channel);
+        let polled = self.house.poll(Poll { token: token.clone(), near, asks: asks.to_vec() }, self.now);
         let is_new = !self.channels.contains_key(&reader);
         if is_new && self.channels.len() == self.terms.max_channels {
             assert_eq!(polled.err(), Some(TooManyChannels(self.terms.max_channels)));

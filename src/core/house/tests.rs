@@ -57,7 +57,7 @@ impl Lab {
     }
 
     fn poll(&mut self, token: &str, asks: &[Ask]) -> Polled {
-        let poll = Poll { token: Token::parse(token).unwrap(), asks: asks.to_vec() };
+        let poll = Poll { token: Token::parse(token).unwrap(), near: None, asks: asks.to_vec() };
         self.house.poll(poll, self.now).unwrap()
     }
 
@@ -392,7 +392,8 @@ fn a_channel_too_many_is_refused_and_those_there_are_still_work() {
     for token in ["1", "2", "3", "4", "5"] {
         lab.told(token, &[]);
     }
-    let one_more = Poll { token: Token::parse("6").unwrap(), asks: vec![all(TagFilter::Everything)] };
+    let one_more =
+        Poll { token: Token::parse("6").unwrap(), near: None, asks: vec![all(TagFilter::Everything)] };
     assert_eq!(lab.house.poll(one_more, lab.now).unwrap_err(), TooManyChannels(5));
     assert_eq!(lab.house.census(), Census { channels: 5, held: 0, filters: 1 });
     assert_eq!(lab.told("3", &[Ask::Tags]), "tags");

@@ -37,24 +37,19 @@ pub trait Door: Admit {
     fn plain(&self, target: Target<'_>) -> Option<Self::Plain>;
 }
 
-/// What came in.
+/// What came of waiting for a request.
 #[derive(Debug)]
 pub enum Came<T> {
     /// A plain request, as the door has taken it.
     Plain(T),
     /// Any other request.
     Request(Box<Request>),
-}
-
-/// How waiting for an answer ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Waited {
-    /// It was answered, and the connection can be read again.
-    Answered,
-    /// The client has left while it was held.
+    /// The client has left while its request is held, or just before it is answered.
     Left,
-    /// It was answered, and that was the last answer.
-    End,
+    /// No other request: the last answer was written, or nothing came for long.
+    Ended,
+    /// No other request: the client has left, or the daemon is to stop.
+    Nothing,
 }
 
 /// A connection, as the task has it that reads from it.
@@ -76,10 +71,16 @@ thread_local! {
     static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
 }
 
-/// What was read: of a plain request what the door took of it, or as much as came of any other.
-enum First<T> {
-    Plain(T, Bytes),
-    Bytes(Bytes),
+/// What a wait for a request has come to.
+enum Next<T> {
+    /// A plain request, of which the door has taken what it needs.
+    Plain(T),
+    /// Some of any other is in `rest`.
+    Some,
+    /// More is sent while a request is held, or had been sent before; or the client has left.
+    Ahead,
+    Ended,
+    Nothing,
 }
 
 impl Connection {
@@ -93,43 +94,20 @@ impl Connection {
         &self.socket
     }
 
-    /// Waits for the next request; none where there will be no other: the client left, or nothing came for
-    /// long, or the daemon is to stop. What is refused is answered here, and ends the connection.
-    pub async fn next<D: Door>(&mut self, door: &Arc<D>) -> Option<Came<D::Plain>> {
-        if self.rest.is_empty() {
-            if self.socket.turn() == Turn::Task {
-                self.socket.pass(Turn::Client);
+    /// Waits for the answer to the last request, if that is held, and then for the next. What is refused is
+    /// answered here, and ends the connection.
+    ///
+    /// All of a connection's life is spent here, so that a task that is woken has little to find again.
+    pub async fn next<D: Door>(&mut self, door: &Arc<D>) -> Came<D::Plain> {
+        loop {
+            match poll_fn(|cx| self.poll_next(cx, &**door)).await {
+                Next::Plain(plain) => return Came::Plain(plain),
+                Next::Some => return Box::pin(self.read(door)).await,
+                Next::Ahead if Box::pin(self.read_ahead()).await => {}
+                Next::Ahead => return Came::Left,
+                Next::Ended => return Came::Ended,
+                Next::Nothing => return Came::Nothing,
             }
-            match poll_fn(|cx| self.poll_first(cx, &**door)).await? {
-                First::Plain(plain, rest) => {
-                    self.rest = rest;
-                    return Some(Came::Plain(plain));
-                }
-                First::Bytes(bytes) => self.rest = bytes,
-            }
-        } else if self.socket.turn() == Turn::Ended {
-            return None;
-        } else {
-            self.socket.pass(Turn::Task);
-        }
-        match Box::pin(self.read(door)).await? {
-            Ok(request) => Some(Came::Request(Box::new(request))),
-            Err(Refusal(response)) => {
-                if Box::pin(response.send_last(&self.socket)).await.is_ok() {
-                    Box::pin(self.linger()).await;
-                }
-                None
-            }
-        }
-    }
-
-    /// Waits while it is a publisher's turn: until the request that was read last is answered.
-    pub async fn wait_for_answer(&mut self) -> Waited {
-        let waited = poll_fn(|cx| self.poll_answered(cx)).await;
-        match waited {
-            Some(waited) => waited,
-            // It sends or leaves while its request is held, or it had sent more before.
-            None => Box::pin(self.read_ahead()).await,
         }
     }
 
@@ -137,7 +115,11 @@ impl Connection {
     /// closed its own side and still reads.
     pub async fn wait_for_writer(&self) {
         self.socket.set_awaited(true);
-        poll_fn(|cx| self.poll_turn(cx).map(drop)).await;
+        poll_fn(|cx| {
+            self.socket.register(cx);
+            if self.socket.turn() == Turn::Publisher { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
     }
 
     /// Ends the connection such that the client can read the last answer: a socket that is closed with
@@ -161,95 +143,92 @@ impl Connection {
         let _ = timeout(FOR, drain).await;
     }
 
-    /// Reads what comes first of a request; none where nothing will come.
-    fn poll_first<D: Door>(&self, cx: &mut Context<'_>, door: &D) -> Poll<Option<First<D::Plain>>> {
+    fn poll_next<D: Door>(&mut self, cx: &mut Context<'_>, door: &D) -> Poll<Next<D::Plain>> {
+        // Before anything is looked at: what is not yet to be seen wakes this task.
         self.socket.register(cx);
-        if self.socket.is_stopping() || self.socket.turn() == Turn::Ended {
-            return Poll::Ready(None);
+        if self.socket.turn() == Turn::Publisher && self.socket.is_stopping() {
+            // All that is held is answered now, and this task has to see to the end.
+            self.socket.set_awaited(true);
+        }
+        match self.socket.turn() {
+            Turn::Publisher => {
+                // The usual way: the next thing that happens is the next request, after the answer.
+                let waits = self.rest.is_empty() && self.socket.poll_read_ready(cx).is_pending();
+                return if waits { Poll::Pending } else { Poll::Ready(Next::Ahead) };
+            }
+            Turn::Ended => return Poll::Ready(Next::Ended),
+            Turn::Task => self.socket.pass(Turn::Client),
+            Turn::Client => {}
+        }
+        if !self.rest.is_empty() {
+            return Poll::Ready(if self.socket.begin() { Next::Some } else { Next::Ended });
+        }
+        if self.socket.is_stopping() {
+            return Poll::Ready(Next::Nothing);
         }
         READ.with_borrow_mut(|buffer| {
             let read = match ready!(self.socket.poll_read(cx, buffer)) {
-                Ok(n) if n > 0 && self.socket.begin() => buffer.get(..n).unwrap_or_default(),
-                _ => return Poll::Ready(None),
+                Ok(n) if n > 0 => buffer.get(..n).unwrap_or_default(),
+                _ => return Poll::Ready(Next::Nothing),
             };
+            if !self.socket.begin() {
+                return Poll::Ready(Next::Ended);
+            }
             let plain = request::plain(read).filter(|(_, length)| *length <= self.limits.head);
-            let taken = plain.and_then(|(target, length)| Some((door.plain(target)?, length)));
-            Poll::Ready(Some(match taken {
-                Some((plain, length)) => {
-                    First::Plain(plain, Bytes::copy_from_slice(read.get(length..).unwrap_or_default()))
-                }
-                None => First::Bytes(Bytes::copy_from_slice(read)),
-            }))
+            let (next, rest) = match plain.and_then(|(target, length)| Some((door.plain(target)?, length))) {
+                Some((plain, length)) => (Next::Plain(plain), read.get(length..).unwrap_or_default()),
+                None => (Next::Some, read),
+            };
+            if !rest.is_empty() {
+                self.rest = Bytes::copy_from_slice(rest);
+            }
+            Poll::Ready(next)
         })
     }
 
-    /// Has hyper read one request, which begins with what was read already; none where the client left.
-    async fn read(&mut self, admit: &Arc<impl Admit>) -> Option<Result<Request, Refusal>> {
+    /// Has hyper read one request, which begins with what was read already.
+    async fn read<D: Door>(&mut self, door: &Arc<D>) -> Came<D::Plain> {
         let rest = std::mem::take(&mut self.rest);
-        match reader::read(rest, &self.socket, *self.limits, admit).await {
+        match reader::read(rest, &self.socket, *self.limits, door).await {
             Read::Request(read, rest) => {
                 self.rest = rest;
-                Some(*read)
+                match *read {
+                    Ok(request) => return Came::Request(Box::new(request)),
+                    Err(Refusal(response)) if response.send_last(&self.socket).await.is_ok() => {
+                        self.linger().await;
+                    }
+                    Err(_) => {}
+                }
             }
-            Read::NoHttp => {
-                self.linger().await;
-                None
-            }
-            Read::Left => None,
+            Read::NoHttp => self.linger().await,
+            Read::Left => {}
         }
+        Came::Nothing
     }
 
-    /// How waiting has ended; none where the client has sent something, or had before.
-    fn poll_answered(&self, cx: &mut Context<'_>) -> Poll<Option<Waited>> {
-        if let Poll::Ready(waited) = self.poll_turn(cx) {
-            return Poll::Ready(Some(waited));
-        }
-        if self.socket.is_stopping() {
-            // All that is held is answered now, and this task has to see to the end.
-            self.socket.set_awaited(true);
-            if let Poll::Ready(waited) = self.poll_turn(cx) {
-                return Poll::Ready(Some(waited));
-            }
-        }
-        if self.rest.is_empty() && self.socket.poll_read_ready(cx).is_pending() {
-            // The usual way: the next thing that happens is the next request, after the answer.
-            return Poll::Pending;
-        }
-        Poll::Ready(None)
-    }
-
-    /// Ready when it is no publisher's turn.
-    fn poll_turn(&self, cx: &Context<'_>) -> Poll<Waited> {
-        self.socket.register(cx);
-        match self.socket.turn() {
-            Turn::Client | Turn::Task => Poll::Ready(Waited::Answered),
-            Turn::Ended => Poll::Ready(Waited::End),
-            Turn::Publisher => Poll::Pending,
-        }
-    }
-
-    /// Waits for the answer to a request whose client goes on sending, or leaves.
-    async fn read_ahead(&mut self) -> Waited {
+    /// Waits for the answer to a request whose client goes on sending; false when it leaves before.
+    async fn read_ahead(&mut self) -> bool {
         let mut ahead = BytesMut::from(&std::mem::take(&mut self.rest)[..]);
         self.socket.set_awaited(true);
-        let waited = poll_fn(|cx| {
+        let answered = poll_fn(|cx| {
             loop {
-                if let Poll::Ready(waited) = self.poll_turn(cx) {
-                    return Poll::Ready(waited);
+                self.socket.register(cx);
+                if self.socket.turn() != Turn::Publisher {
+                    return Poll::Ready(true);
                 }
                 if ahead.len() >= MAX_AHEAD {
                     return Poll::Pending;
                 }
                 match ready!(poll_some(&self.socket, cx, &mut ahead)) {
                     Ok(n) if n > 0 => {}
-                    _ => return Poll::Ready(Waited::Left),
+                    _ => return Poll::Ready(false),
                 }
             }
         })
         .await;
         self.socket.set_awaited(false);
         self.rest = ahead.freeze();
-        waited
+        answered
     }
 }
 

@@ -14,7 +14,7 @@ mod socket;
 mod tap;
 
 pub use admit::{Admit, Refusal};
-pub use connection::{Came, Connection, Door, Limits, Waited};
+pub use connection::{Came, Connection, Door, Limits};
 pub use request::{Persistence, Request, Target};
-pub use response::{Response, date};
+pub use response::{Response, append_date};
 pub use socket::{Socket, Turn, Written};

@@ -3,12 +3,12 @@
 use super::request::{Persistence, Request};
 use super::socket::Socket;
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use hyper::{Method, StatusCode};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fmt::Write;
-use std::io;
+use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An answer with its whole body.
 #[derive(Debug)]
@@ -84,33 +84,32 @@ impl Response {
     }
 
     async fn write(&self, socket: &Socket, persistence: Persistence, head_only: bool) -> io::Result<()> {
-        let mut head = format!(
-            "HTTP/1.1 {} {}\r\nDate: {}\r\n",
-            self.status.as_u16(),
-            self.status.canonical_reason().unwrap_or_default(),
-            date()
-        );
+        // Writing to memory cannot fail.
+        let mut head = Vec::new();
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        let _ = write!(head, "HTTP/1.1 {} {reason}\r\nDate: ", self.status.as_u16());
+        append_date(&mut head);
         for (name, value) in &self.headers {
-            // Writing to a String cannot fail.
-            let _ = write!(head, "{name}: {value}\r\n");
+            let _ = write!(head, "\r\n{name}: {value}");
         }
-        let _ = write!(head, "{}Content-Length: {}\r\n\r\n", persistence.line(), self.body.len());
+        let _ = write!(head, "\r\n{}Content-Length: {}\r\n\r\n", persistence.line(), self.body.len());
         let body = if head_only { &[] } else { &self.body[..] };
-        socket.write_on(&[head.as_bytes(), body], 0).await
+        socket.write_on(&[&head, body], 0).await
     }
 }
 
-/// The value of `Date` (RFC 9110, section 6.6.1); made once a second on a thread.
-pub fn date() -> String {
+/// Adds the value of `Date` (RFC 9110, section 6.6.1), which is made once a second on a thread.
+pub fn append_date(out: &mut Vec<u8>) {
     thread_local! {
-        static LAST: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
     }
     LAST.with_borrow_mut(|(second, text)| {
-        let now = Utc::now();
-        if now.timestamp() != *second {
-            *second = now.timestamp();
-            *text = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let now = SystemTime::now();
+        let since = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if since != *second {
+            *second = since;
+            *text = DateTime::<Utc>::from(now).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         }
-        text.clone()
-    })
+        out.extend_from_slice(text.as_bytes());
+    });
 }
