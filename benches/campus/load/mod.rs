@@ -1,0 +1,106 @@
+//! The load program: a process of its own, so that what a server costs is the server's alone.
+//!
+//! It is told what to do as a line of JSON on its standard input, and says what came of it as a line on its standard
+//! output. It has one thread and one epoll, and does two system calls a delivery: what it takes of the machine, the
+//! server cannot have.
+
+mod answer;
+pub(crate) mod dialect;
+mod exchange;
+mod fanout;
+mod orders;
+mod publisher;
+mod socket;
+mod tally;
+
+pub(crate) use answer::Answer;
+pub(crate) use orders::{Exchange, Exchanged, Fanned, Filters, Opened, Opening, Order, Requests, Until};
+
+use crate::failure::{Failure, Outcome};
+use crate::process::{Process, Setting};
+use fanout::Fanout;
+use nix::unistd::Pid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, ChildStdout, Stdio};
+
+/// A load program that runs, as the process that measures has it.
+pub(crate) struct Load {
+    process: Process,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Load {
+    /// Starts one.
+    pub(crate) fn start() -> Outcome<Load> {
+        let setting = Setting { stdin: Stdio::piped(), stdout: Stdio::piped(), ..Setting::default() };
+        let mut process = Process::part("the load program", &["load".into()], setting)?;
+        let pipes = process.child.stdin.take().zip(process.child.stdout.take());
+        let (orders, answers) = pipes.ok_or_else(|| Failure::new("no pipes"))?;
+        Ok(Load { process, orders, answers: BufReader::new(answers) })
+    }
+
+    /// By what the system knows it.
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Opens requests until so many are held.
+    pub(crate) fn open(&mut self, opening: Opening) -> Outcome<Opened> {
+        self.give(&Order::Open(opening))
+    }
+
+    /// Publishes so many updates, one after the other.
+    pub(crate) fn fan_out(&mut self, rounds: usize) -> Outcome<Fanned> {
+        self.give(&Order::FanOut { rounds })
+    }
+
+    /// How many answers come to the held requests although nothing was published for them.
+    pub(crate) fn strays(&mut self) -> Outcome<u64> {
+        self.give(&Order::Listen)
+    }
+
+    /// Sends requests on some connections, each as soon as the last one is answered.
+    pub(crate) fn exchange(&mut self, exchange: Exchange) -> Outcome<Exchanged> {
+        self.give(&Order::Exchange(exchange))
+    }
+
+    fn give<T: DeserializeOwned>(&mut self, order: &Order) -> Outcome<T> {
+        writeln!(self.orders, "{}", serde_json::to_string(order)?)?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        let answer: Result<T, String> = serde_json::from_str(&line)
+            .map_err(|error| Failure::new(format!("the load program: {error} in {line:?}")))?;
+        answer.map_err(Failure::new)
+    }
+}
+
+/// Does what it is told, until there is nobody to tell it.
+pub(crate) fn serve() -> Outcome<()> {
+    let mut fanout = None;
+    for line in std::io::stdin().lock().lines() {
+        match serde_json::from_str(&line?)? {
+            Order::Open(opening) => {
+                let held = opening.held;
+                say(Fanout::new(opening).and_then(|new| fanout.insert(new).open(held)))?;
+            }
+            Order::FanOut { rounds } => say(of(&mut fanout)?.fan_out(rounds))?,
+            Order::Listen => say(of(&mut fanout)?.listen())?,
+            Order::Exchange(exchange) => say(exchange::run(exchange))?,
+        }
+    }
+    Ok(())
+}
+
+fn of(fanout: &mut Option<Fanout>) -> Outcome<&mut Fanout> {
+    fanout.as_mut().ok_or_else(|| Failure::new("nothing is held yet"))
+}
+
+fn say<T: Serialize>(done: Outcome<T>) -> Outcome<()> {
+    let line = serde_json::to_string(&done.map_err(|failure| failure.to_string()))?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}

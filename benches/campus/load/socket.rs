@@ -1,0 +1,40 @@
+//! Connections to a server on this machine.
+
+use crate::failure::{Outcome, While};
+use mio::net::TcpStream;
+use socket2::{Domain, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// At once, and nothing of it is kept: twenty thousand that are closed must not take the ports of those to come.
+    Reset,
+    /// As a client's does.
+    Close,
+}
+
+/// Connects. To this machine that takes no waiting, as long as there is room in the server's queue.
+///
+/// An address has some 28,000 ports, and takes longer to find one the fewer are left; so the connections come from
+/// several loopback addresses, `number` after `number`.
+pub(super) fn connect(to: SocketAddrV4, number: usize, end: End) -> Outcome<TcpStream> {
+    const FROM_ONE: usize = 4000;
+    const ADDRESSES: usize = 200;
+    let host = match end {
+        End::Reset => number / FROM_ONE,
+        // Their ports stay taken for a minute: they are spread from the beginning.
+        End::Close => number,
+    } % ADDRESSES;
+    let from = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2 + host as u8), 0);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(from).into()).when(from)?;
+    if end == End::Reset {
+        socket.set_linger(Some(Duration::ZERO))?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    socket.connect(&SocketAddr::from(to).into()).when(format_args!("connection {number} to {to}"))?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpStream::from_std(socket.into()))
+}
