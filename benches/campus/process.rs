@@ -4,15 +4,12 @@ use crate::failure::{Failure, Outcome, While};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-/// How long a process may take until it is ready, and until it has ended.
+/// How long a process may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that ends when this is dropped, and when this process ends, whatever ends it.
@@ -24,7 +21,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program`. What it writes is passed on as lines: see [`lines`].
+    /// Starts `program`.
     pub(crate) fn start(
         name: &str,
         program: &OsStr,
@@ -123,37 +120,4 @@ impl Default for Setting<'_> {
 pub(crate) fn become_under(program: &OsStr, arguments: &[OsString]) -> Outcome<()> {
     prctl::set_pdeathsig(Signal::SIGTERM)?;
     Err(Command::new(program).args(arguments).exec()).when(program.to_string_lossy())
-}
-
-/// The lines that a process writes, read to their end by a thread, so that it never waits for us.
-pub(crate) fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
-    let (found, lines) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
-            // Who does not listen any more has heard enough; the pipe is emptied all the same.
-            let _ = found.send(String::from_utf8_lossy(&line).into_owned());
-        }
-    });
-    lines
-}
-
-/// Waits for a line in which `find` finds something.
-pub(crate) fn wait_for<T>(
-    name: &str,
-    lines: &Receiver<String>,
-    mut find: impl FnMut(&str) -> Option<T>,
-) -> Outcome<T> {
-    let until = Instant::now() + PATIENCE;
-    let mut last = VecDeque::new();
-    while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-        if let Some(found) = find(&line) {
-            return Ok(found);
-        }
-        last.push_back(line);
-        if last.len() > 20 {
-            last.pop_front();
-        }
-    }
-    let last: Vec<String> = last.into();
-    Err(Failure::new(format!("{name} did not get ready; it said:\n{}", last.join("\n"))))
 }

@@ -3,12 +3,14 @@
 use super::Server;
 use crate::failure::{Failure, Outcome};
 use crate::load::dialect::Dialect;
-use crate::process::{self, Process, Setting};
+use crate::process::{Process, Setting};
 use serde_json::Value;
 use std::ffi::OsString;
+use std::fs::File;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 /// A daemon that is to be started.
 pub(crate) struct Daemon {
@@ -56,11 +58,22 @@ impl Daemon {
             arguments.push("setup.toml".into());
         }
         arguments.extend(self.sets.iter().flat_map(|setting| ["--set".into(), setting.into()]));
-        let setting = Setting { directory: Some(directory), stderr: Stdio::piped(), ..Setting::default() };
+        // A file, and no pipe: a daemon that outlives us for a moment must not fail at telling that it ends.
+        let log = directory.join("log");
+        let stderr = Stdio::from(File::create(&log)?);
+        let setting = Setting { directory: Some(directory), stderr, ..Setting::default() };
         let mut process = Process::start("tkbd", self.binary.as_os_str(), &arguments, setting)?;
-        let log = process.child.stderr.take().map(process::lines).ok_or_else(|| Failure::new("no pipe"))?;
-        let subscribe = process::wait_for("tkbd", &log, |line| listening(line, "joyce"))?;
-        let publish = process::wait_for("tkbd", &log, |line| listening(line, "push"))?;
+        let (subscribe, publish) = loop {
+            let text = std::fs::read_to_string(&log)?;
+            let door = |door| text.lines().find_map(|line| listening(line, door));
+            if let Some(doors) = door("joyce").zip(door("push")) {
+                break doors;
+            }
+            if process.child.try_wait()?.is_some() {
+                return Err(Failure::new(format!("tkbd has ended; it said:\n{text}")));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
         let pids = process.family()?;
         Ok(Server { process, pids, subscribe, publish, dialect: Dialect::Joyce })
     }

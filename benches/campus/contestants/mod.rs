@@ -8,7 +8,7 @@ mod plain;
 pub(crate) use daemon::Daemon;
 pub(crate) use nchan::{Nchan, told_by as told_by_nchan};
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::load;
 use crate::load::dialect::Dialect;
 use crate::process::{self, Process, Setting};
@@ -16,6 +16,7 @@ use clap::Subcommand;
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::process::Stdio;
 
@@ -92,13 +93,16 @@ impl Server {
     fn of_ours(name: &str, arguments: &[OsString]) -> Outcome<Server> {
         let setting = Setting { stdout: Stdio::piped(), ..Setting::default() };
         let mut process = Process::part(name, arguments, setting)?;
-        let lines = process.child.stdout.take().map(process::lines);
-        let lines = lines.ok_or_else(|| crate::failure::Failure::new("no pipe"))?;
+        let mut line = String::new();
+        if let Some(stdout) = process.child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
         let ports = |line: &str| {
-            let (subscribe, publish) = line.strip_prefix("listening ")?.split_once(' ')?;
+            let (subscribe, publish) = line.strip_prefix("listening ")?.trim().split_once(' ')?;
             Some((subscribe.parse().ok()?, publish.parse().ok()?))
         };
-        let (subscribe, publish) = process::wait_for(name, &lines, ports)?;
+        let not_ready = || Failure::new(format!("{name} did not get ready: {line:?}"));
+        let (subscribe, publish) = ports(&line).ok_or_else(not_ready)?;
         let pids = process.family()?;
         Ok(Server { process, pids, subscribe, publish, dialect: Dialect::Plain })
     }

@@ -144,7 +144,7 @@ impl Frame {
     }
 
     fn at_y(&self, value: f64) -> f64 {
-        HEIGHT - BOTTOM - value / self.y.end * (HEIGHT - BOTTOM - TOP)
+        HEIGHT - BOTTOM - value.max(0.0) / self.y.end * (HEIGHT - BOTTOM - TOP)
     }
 }
 
