@@ -4,7 +4,9 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -328,4 +330,24 @@ fn a_crash_in_the_middle_of_a_body_leaves_nothing_of_it() {
     daemon.kill();
     daemon.restart();
     assert_eq!(daemon.whole().occupation, before.occupation);
+}
+
+#[test]
+fn a_daemon_whose_log_nobody_reads_any_more_still_ends_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut daemon = common::tkbd()
+        .args(["run", "--set", "http.listen=127.0.0.1:0", "--set", "push.listen=127.0.0.1:0"])
+        .args(["--set", "history.db=history.sqlite3"])
+        .current_dir(&dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Read up to where it listens, and no further.
+    let log = BufReader::new(daemon.stderr.take().unwrap());
+    assert!(log.lines().map_while(Result::ok).any(|line| line.contains("listening")));
+    assert!(common::ask_to_end(&daemon));
+    let ended = daemon.wait().unwrap();
+    assert_eq!(ended.code(), Some(0), "{ended}");
 }

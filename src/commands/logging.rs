@@ -19,7 +19,9 @@ pub(super) fn start(log: &Log) -> Result<(), Failure> {
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    // Where nobody reads the log any more, that is told to nobody: to try would panic.
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).log_internal_errors(false);
     let started = if human {
         lines.with_ansi(may_colour(&stderr())).with_target(false).try_init()
     } else {

@@ -99,10 +99,7 @@ impl Daemon {
 
     /// SIGTERM, without waiting for the end.
     pub(crate) fn ask_to_end(&mut self) {
-        // The shell's own: there is no kill to run on every machine.
-        let asked =
-            Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status().unwrap();
-        assert!(asked.success(), "the daemon was gone before it was asked to go:\n{}", self.log());
+        assert!(ask_to_end(&self.child), "the daemon was gone before it was asked to go:\n{}", self.log());
     }
 
     /// Waits until it has ended.
@@ -238,6 +235,12 @@ impl Drop for Daemon {
             assert!(!log.contains("panicked"), "the daemon panicked:\n{log}");
         }
     }
+}
+
+/// SIGTERM; false where it was gone already.
+pub(crate) fn ask_to_end(child: &Child) -> bool {
+    // The shell's own: there is no kill to run on every machine.
+    Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap().success()
 }
 
 fn owned(sets: &[&str]) -> Vec<String> {
