@@ -22,6 +22,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
+mod unsaved;
+
+use unsaved::Unsaved;
+
 /// A request that is held.
 ///
 /// Dropping it without a reply must end its connection, so that its client asks again.
@@ -43,6 +47,7 @@ struct Inner {
     house: House,
     /// The held requests, by the place of their channel.
     held: Vec<Option<(HoldId, Box<dyn Recipient>)>>,
+    unsaved: Unsaved,
     /// What the clock sleeps until.
     alarm: Option<Instant>,
 }
@@ -101,7 +106,7 @@ impl Deliveries {
 impl Hub {
     /// The hub around a house and its history.
     pub fn new(house: House, history: History) -> Hub {
-        let inner = Inner { house, held: Vec::new(), alarm: None };
+        let inner = Inner { house, held: Vec::new(), unsaved: Unsaved::default(), alarm: None };
         Hub { inner: Mutex::new(inner), history, earlier: Notify::new() }
     }
 
@@ -175,10 +180,8 @@ impl Hub {
         let polled = inner.house.poll(poll, now)?;
         let channel = polled.channel;
         let older = polled.superseded.and_then(|hold| inner.take_one(channel, hold));
-        if let Some(filter) = polled.filter
-            && let Some(place) = self.history.reserve_spare()
-        {
-            drop(place.record(Record::Filter { token, filter }));
+        if let Some(filter) = polled.filter {
+            inner.unsaved.set(token, filter, now);
         }
         let (held, answer) = match polled.outcome {
             Outcome::Answer(reply) => (None, Some((recipient, reply))),
@@ -187,7 +190,7 @@ impl Hub {
                 (Some((channel, hold)), None)
             }
         };
-        let next = inner.house.next_deadline();
+        let next = inner.next_deadline();
         let earlier = inner.alarm.is_none_or(|alarm| next.is_some_and(|next| next < alarm));
         drop(inner);
         if earlier {
@@ -240,14 +243,18 @@ impl Hub {
         loop {
             let next = {
                 let mut inner = self.lock();
-                inner.alarm = inner.house.next_deadline();
+                inner.alarm = inner.next_deadline();
                 inner.alarm
             };
             match next {
                 None => self.earlier.notified().await,
                 Some(at) => {
                     tokio::select! {
-                        () = tokio::time::sleep_until(at.into()) => self.tick(Instant::now()).send().await,
+                        () = tokio::time::sleep_until(at.into()) => {
+                            let now = Instant::now();
+                            self.tick(now).send().await;
+                            self.save_filters(now, History::reserve_spare);
+                        }
                         () = self.earlier.notified() => {}
                     }
                 }
@@ -262,8 +269,11 @@ impl Hub {
         inner.take(vec![all])
     }
 
-    /// What is to be remembered of the state at a clean stop, beside the history.
+    /// What is to be remembered of the state at a clean stop, beside the history. What is not saved yet is.
     pub fn last_words(&self) -> (Versions, Digests) {
+        let now = Instant::now();
+        self.lock().unsaved.hasten(now);
+        self.save_filters(now, |history| history.reserve().ok());
         let inner = self.lock();
         (inner.house.versions(), inner.house.digests())
     }
@@ -273,11 +283,25 @@ impl Hub {
         let ticked = inner.house.tick(now);
         let at = wall_clock();
         for token in ticked.ended {
-            if let Some(place) = self.history.reserve_spare() {
-                drop(place.record(Record::FilterEnded { token, at }));
-            }
+            inner.unsaved.end(token, at, now);
         }
         inner.take(vec![ticked.timed_out])
+    }
+
+    /// Has the filters saved that are due, as far as the history has places for them.
+    fn save_filters(&self, now: Instant, place: impl Fn(&History) -> Option<Place>) {
+        let mut inner = self.lock();
+        if inner.unsaved.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let parts = inner.unsaved.take();
+        drop(inner);
+        for part in parts {
+            match place(&self.history) {
+                Some(place) => drop(place.record(Record::Filters(part))),
+                None => self.lock().unsaved.keep(part, now),
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -291,6 +315,10 @@ impl Hub {
 }
 
 impl Inner {
+    fn next_deadline(&self) -> Option<Instant> {
+        [self.house.next_deadline(), self.unsaved.due()].into_iter().flatten().min()
+    }
+
     fn keep(&mut self, channel: ChannelId, hold: HoldId, recipient: Box<dyn Recipient>) {
         let place = channel.slot();
         if self.held.len() <= place {

@@ -101,20 +101,19 @@ pub enum Record {
     Versions(Versions),
     /// Nothing; acknowledged when all before it is on the disk.
     Barrier,
-    /// A living channel listens to this.
-    Filter {
-        /// The channel.
-        token: Token,
-        /// What it listens to.
-        filter: Filter,
-    },
-    /// A channel ended; its filter is kept for a day from then.
-    FilterEnded {
-        /// The channel.
-        token: Token,
-        /// When it ended.
-        at: Timestamp,
-    },
+    /// What channels listen to.
+    Filters(Vec<SavedFilter>),
+}
+
+/// What has changed of a channel's filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedFilter {
+    /// The channel.
+    pub token: Token,
+    /// What it listens to from now on, where that has changed.
+    pub filter: Option<Filter>,
+    /// When it ended, where it has; its filter is kept for a day from then.
+    pub ended: Option<Timestamp>,
 }
 
 /// How the history is doing.

@@ -1,6 +1,6 @@
 //! The one connection that writes: how it is opened, and what SQL a batch of records becomes.
 
-use super::{Digests, Record, filters};
+use super::{Digests, Record, SavedFilter, filters};
 use crate::core::pc::{Occupation, PcName};
 use crate::core::source::Source;
 use crate::core::version::{Version, Versions};
@@ -117,11 +117,17 @@ impl Store {
                 }
                 Record::Versions(versions) => last = Some(*versions),
                 Record::Barrier => {}
-                Record::Filter { token, filter } => {
-                    filters::save(&transaction, token, filter)?;
-                    self.filters_set += 1;
+                Record::Filters(changed) => {
+                    for SavedFilter { token, filter, ended } in changed {
+                        if let Some(filter) = filter {
+                            filters::save(&transaction, token, filter)?;
+                            self.filters_set += 1;
+                        }
+                        if let Some(at) = ended {
+                            filters::end(&transaction, token, *at)?;
+                        }
+                    }
                 }
-                Record::FilterEnded { token, at } => filters::end(&transaction, token, *at)?,
             }
         }
         {

@@ -1,7 +1,7 @@
 //! Saved filters, through the history's own door and at their bound.
 
 use super::super::tests::{DIGESTS, Dir, open_at, recorded};
-use super::super::{Record, now, open, restore};
+use super::super::{Record, SavedFilter, now, open, restore};
 use super::*;
 
 fn token(text: &str) -> Token {
@@ -11,6 +11,10 @@ fn token(text: &str) -> Token {
 fn filter(tag: &str) -> Filter {
     let tags = TagFilter::Tags([Tag::parse(tag).unwrap()].into());
     Filter { occupation: tags, room_map: TagFilter::Everything, schedule: TagFilter::nothing() }
+}
+
+fn saved(token: Token, filter: Filter) -> Record {
+    Record::Filters(vec![SavedFilter { token, filter: Some(filter), ended: None }])
 }
 
 #[test]
@@ -26,15 +30,18 @@ fn a_filter_reads_as_it_was_written() {
 async fn filters_are_saved_end_and_expire() {
     let dir = Dir::new();
     let (history, _) = open_at(&dir.path()).unwrap();
-    let end = |name: &str, ago: i64| Record::FilterEnded { token: token(name), at: Timestamp(now() - ago) };
+    let end = |name: &str, ago: i64| {
+        let ended = Some(Timestamp(now() - ago));
+        Record::Filters(vec![SavedFilter { token: token(name), filter: None, ended }])
+    };
     for name in ["alive", "ended", "expired", "changed"] {
-        recorded(&history, Record::Filter { token: token(name), filter: filter("hg") }).await;
+        recorded(&history, saved(token(name), filter("hg"))).await;
     }
     recorded(&history, end("ended", 3600)).await;
     recorded(&history, end("expired", 24 * 3600 + 60)).await;
     recorded(&history, end("changed", 10)).await;
     recorded(&history, end("unknown", 10)).await;
-    recorded(&history, Record::Filter { token: token("changed"), filter: filter("b") }).await;
+    recorded(&history, saved(token("changed"), filter("b"))).await;
 
     let crashed = dir.crashed();
     let (again, restored) = open_at(&crashed.path()).unwrap();
@@ -80,9 +87,8 @@ fn the_newest_filters_are_kept_and_those_of_living_channels_first() {
 fn filters_stay_bounded_while_the_daemon_runs() {
     let dir = Dir::new();
     let mut owned = open::open(&dir.path(), 8).unwrap().store;
-    let records: Vec<_> = (0..1024)
-        .map(|number| Record::Filter { token: token(&format!("new{number}")), filter: filter("hg") })
-        .collect();
+    let records: Vec<_> =
+        (0..1024).map(|number| saved(token(&format!("new{number}")), filter("hg"))).collect();
     Connection::open(dir.path())
         .unwrap()
         .execute_batch(&format!(
