@@ -964,3 +964,30 @@ fn a_pushs_version_is_seen_by_whoever_asks_after_it_was_acknowledged() {
         assert_eq!(version(snapshot), before + i + 1);
     }
 }
+
+#[test]
+fn a_push_is_judged_alike_whether_it_came_whole_or_in_parts() {
+    let daemon = Daemon::start(&["push.max_body=2048"]);
+    let good = body(&json!({"hg075pc01": {"event": "logon"}}));
+    let requests = [
+        Request::post("/push").body(&good),
+        Request::post("/push?a=b").body(&good).header("X-Other", "1").header("x-other", "2"),
+        Request::post("/push").body("{"),
+        Request::post("/push").body(""),
+        Request::post("/push"),
+        Request::post("/push").body("x".repeat(3_000)),
+        Request::post("/other").body(&good),
+        Request::post("/push").body(&good).header("Origin", "http://127.0.0.1"),
+        Request::post("/push").body(&good).header("X-Forwarded-For", "127.0.0.1"),
+        Request::post("/push").body(&good).host("evil.example"),
+        Request::post("/push").body(&good).header("Content-Length", "+5"),
+        Request::get("/push"),
+    ];
+    for request in requests {
+        let whole = daemon.connect_push().exchange(&request);
+        // A request of HTTP/1.0 is read part by part.
+        let parts = daemon.connect_push().exchange(&request.clone().http10());
+        let judged = |response: &common::Response| (response.status, response.text().to_owned());
+        assert_eq!(judged(&whole), judged(&parts), "{request:?}");
+    }
+}

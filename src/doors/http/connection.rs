@@ -2,7 +2,7 @@
 
 use super::admit::{Admit, Refusal};
 use super::reader::{self, Read};
-use super::request::{self, Request, Target};
+use super::request::{self, Request, Target, Whole};
 use super::socket::{Socket, Turn};
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
@@ -75,6 +75,8 @@ thread_local! {
 enum Next<T> {
     /// A plain request, of which the door has taken what it needs.
     Plain(T),
+    /// A POST, of which nothing was left to read.
+    Whole(Box<Result<Request, Refusal>>),
     /// Some of any other is in `rest`.
     Some,
     /// More is sent while a request is held, or had been sent before; or the client has left.
@@ -102,6 +104,10 @@ impl Connection {
         loop {
             match poll_fn(|cx| self.poll_next(cx, &**door)).await {
                 Next::Plain(plain) => return Came::Plain(plain),
+                Next::Whole(read) => match *read {
+                    Ok(request) => return Came::Request(Box::new(request)),
+                    Err(refusal) => return Box::pin(self.refuse(&refusal)).await,
+                },
                 Next::Some => return Box::pin(self.read(door)).await,
                 Next::Ahead if Box::pin(self.read_ahead()).await => {}
                 Next::Ahead => return Came::Left,
@@ -174,16 +180,29 @@ impl Connection {
             if !self.socket.begin() {
                 return Poll::Ready(Next::Ended);
             }
-            let plain = request::plain(read).filter(|(_, length)| *length <= self.limits.head);
-            let (next, rest) = match plain.and_then(|(target, length)| Some((door.plain(target)?, length))) {
-                Some((plain, length)) => (Next::Plain(plain), read.get(length..).unwrap_or_default()),
-                None => (Next::Some, read),
-            };
-            if !rest.is_empty() {
+            let (next, done) =
+                self.plain(read, door).or_else(|| self.whole(read, door)).unwrap_or((Next::Some, 0));
+            if let Some(rest) = read.get(done..).filter(|rest| !rest.is_empty()) {
                 self.rest = Bytes::copy_from_slice(rest);
             }
             Poll::Ready(next)
         })
+    }
+
+    /// A plain request, and its length.
+    fn plain<D: Door>(&self, read: &[u8], door: &D) -> Option<(Next<D::Plain>, usize)> {
+        let (target, length) = request::plain(read)?;
+        (length <= self.limits.head).then_some((Next::Plain(door.plain(target)?), length))
+    }
+
+    /// A POST that needs nothing of hyper, and its length.
+    fn whole<D: Door>(&self, read: &[u8], door: &D) -> Option<(Next<D::Plain>, usize)> {
+        let Whole { head, head_length, body } = request::whole(read)?;
+        if head_length > self.limits.head || body.len() > self.limits.body {
+            return None;
+        }
+        let request = door.admit(&head).map(|()| Request::new(head, Bytes::copy_from_slice(body)));
+        Some((Next::Whole(Box::new(request)), head_length + body.len()))
     }
 
     /// Has hyper read one request, which begins with what was read already.
@@ -193,17 +212,18 @@ impl Connection {
             Read::Request(read, rest) => {
                 self.rest = rest;
                 match *read {
-                    Ok(request) => return Came::Request(Box::new(request)),
-                    Err(Refusal(response)) if response.send_last(&self.socket).await.is_ok() => {
-                        self.linger().await;
-                    }
-                    Err(_) => {}
+                    Ok(request) => Came::Request(Box::new(request)),
+                    Err(refusal) => self.refuse(&refusal).await,
                 }
             }
-            Read::NoHttp => self.linger().await,
-            Read::Left => {}
+            Read::NoHttp => Came::Ended,
+            Read::Left => Came::Nothing,
         }
-        Came::Nothing
+    }
+
+    /// Answers a request that is not let in. It is the last, since of its body more may be on its way.
+    async fn refuse<T>(&self, Refusal(response): &Refusal) -> Came<T> {
+        if response.send_last(&self.socket).await.is_ok() { Came::Ended } else { Came::Nothing }
     }
 
     /// Waits for the answer to a request whose client goes on sending; false when it leaves before.

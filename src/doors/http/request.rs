@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use httparse::Status;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Uri, Version, header};
 use std::mem::MaybeUninit;
@@ -85,6 +86,25 @@ pub struct Target<'a> {
 /// As many as hyper takes.
 const MAX_HEADERS: usize = 100;
 
+type Headers<'a> = [MaybeUninit<httparse::Header<'a>>; MAX_HEADERS];
+
+/// A head of HTTP/1.1 that is all there and asks for nothing special, and its length in bytes.
+fn head<'h, 'b>(bytes: &'b [u8], headers: &'h mut Headers<'b>) -> Option<(httparse::Request<'h, 'b>, usize)> {
+    // What they name, hyper knows how to do.
+    const SPECIAL: [&str; 3] = ["transfer-encoding", "expect", "upgrade"];
+    let mut head = httparse::Request::new(&mut []);
+    let Ok(Status::Complete(length)) = head.parse_with_uninit_headers(bytes, headers) else { return None };
+    let is_special = |header: &httparse::Header<'_>| SPECIAL.iter().any(|name| is(header, name));
+    let is_whole = |target: &str| target.starts_with('/') && target.bytes().all(|b| b.is_ascii_graphic());
+    let is_usual =
+        head.version == Some(1) && head.path.is_some_and(is_whole) && !head.headers.iter().any(is_special);
+    is_usual.then_some((head, length))
+}
+
+fn is(header: &httparse::Header<'_>, name: &str) -> bool {
+    header.name.eq_ignore_ascii_case(name)
+}
+
 /// The target of the plain request that `bytes` begin with, and its length in bytes; none where they do not.
 pub(super) fn plain(bytes: &[u8]) -> Option<(Target<'_>, usize)> {
     // Most requests that are none are told apart by their first letters.
@@ -92,19 +112,13 @@ pub(super) fn plain(bytes: &[u8]) -> Option<(Target<'_>, usize)> {
         return None;
     }
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
-    let mut head = httparse::Request::new(&mut []);
-    let Ok(Status::Complete(length)) = head.parse_with_uninit_headers(bytes, &mut headers) else {
-        return None;
+    let (head, length) = head(bytes, &mut headers)?;
+    let target = head.path.filter(|target| !target.contains('#'))?;
+    let says_more = |header: &httparse::Header<'_>| {
+        is(header, "content-length")
+            || is(header, "connection") && !header.value.eq_ignore_ascii_case(b"keep-alive")
     };
-    let speaks = |header: &&httparse::Header<'_>| {
-        // Of how the request is read, or of what becomes of the connection.
-        const WORDS: [&str; 5] = ["connection", "content-length", "transfer-encoding", "expect", "upgrade"];
-        WORDS.iter().any(|word| header.name.eq_ignore_ascii_case(word))
-            && !(header.name.eq_ignore_ascii_case("connection")
-                && header.value.eq_ignore_ascii_case(b"keep-alive"))
-    };
-    let target = head.path.filter(|target| target.bytes().all(|b| b.is_ascii_graphic() && b != b'#'))?;
-    if head.version != Some(1) || head.headers.iter().any(|header| speaks(&header)) {
+    if head.headers.iter().any(says_more) {
         return None;
     }
     let (path, query) = match target.split_once('?') {
@@ -112,6 +126,43 @@ pub(super) fn plain(bytes: &[u8]) -> Option<(Target<'_>, usize)> {
         None => (target, None),
     };
     Some((Target { path, query }, length))
+}
+
+/// A POST that came whole.
+pub(super) struct Whole<'a> {
+    /// Its head.
+    pub(super) head: Parts,
+    /// How long that is, in bytes.
+    pub(super) head_length: usize,
+    /// Its body.
+    pub(super) body: &'a [u8],
+}
+
+/// The POST that `bytes` begin with, where it is whole and needs nothing of hyper: pushes are such, and come by the
+/// ten thousand.
+pub(super) fn whole(bytes: &[u8]) -> Option<Whole<'_>> {
+    if !bytes.starts_with(b"POST /") {
+        return None;
+    }
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let (read, head_length) = head(bytes, &mut headers)?;
+    let (mut head, ()) = hyper::Request::new(()).into_parts();
+    head.method = Method::POST;
+    head.uri = read.path?.parse().ok()?;
+    head.headers.reserve(read.headers.len());
+    let mut length: Option<usize> = None;
+    for header in read.headers.iter() {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        if name == header::CONTENT_LENGTH {
+            // Two of them, or a sign before the digits, are hyper's to refuse.
+            let digits = str::from_utf8(header.value).ok()?;
+            let is_first = length.is_none() && digits.bytes().all(|b| b.is_ascii_digit());
+            length = Some(digits.parse().ok().filter(|_| is_first)?);
+        }
+        head.headers.append(name, HeaderValue::from_bytes(header.value).ok()?);
+    }
+    let end = head_length.checked_add(length?)?;
+    Some(Whole { head, head_length, body: bytes.get(head_length..end)? })
 }
 
 #[cfg(test)]
@@ -160,6 +211,42 @@ mod tests {
         ];
         for head in left {
             assert_eq!(plain(head.as_bytes()), None, "{head}");
+        }
+    }
+
+    #[test]
+    fn a_post_that_came_whole_is_read_as_hyper_would() {
+        let head = "POST /push?a HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 4\r\n\r\n";
+        let read = format!("{head}bodymore");
+        let Whole { head: parts, head_length, body } = whole(read.as_bytes()).unwrap();
+        assert_eq!((parts.method, parts.version), (Method::POST, Version::HTTP_11));
+        assert_eq!(parts.uri, "/push?a");
+        assert_eq!(parts.headers.get_all("x-a").into_iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!((parts.headers.len(), head_length, body), (4, head.len(), b"body".as_slice()));
+    }
+
+    #[test]
+    fn a_post_that_is_not_whole_or_in_doubt_is_left_to_hyper() {
+        let with = |header: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\nbody");
+        assert!(whole(with("Content-Length: 4").as_bytes()).is_some(), "it is the header that makes it so");
+        for header in [
+            "Content-Length: 5",
+            "Content-Length: +4",
+            "Content-Length: 4, 4",
+            "Content-Length: 4\r\nContent-Length: 4",
+            "Content-Length: 99999999999999999999999",
+            "Content-Length: 18446744073709551615",
+            "Content-Length:",
+            "Content-Length: 4\r\nTransfer-Encoding: chunked",
+            "Content-Length: 4\r\nExpect: 100-continue",
+            "Content-Length: 4\r\nUpgrade: a",
+            "A: b",
+        ] {
+            assert!(whole(with(header).as_bytes()).is_none(), "{header}");
+        }
+        for target in ["a", "*", "http://a/", "/\u{e9}", "/<"] {
+            let read = format!("POST {target} HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+            assert!(whole(read.as_bytes()).is_none(), "{target}");
         }
     }
 }
