@@ -7,7 +7,7 @@
 //! has to get every update once, and the right one.
 //!
 //! ```text
-//! cargo bench --bench campus                            all sections, 5 turns each: about half an hour
+//! cargo bench --bench campus                            all sections, 5 turns each: some twenty minutes
 //! cargo bench --bench campus -- table push --turns 9    some of them
 //! cargo bench --bench campus -- --quick                 small numbers, one turn: does the benchmark itself work?
 //! cargo bench --bench campus -- --write docs/performance    results.md and the pictures there, too
@@ -21,7 +21,7 @@
 //! others took meanwhile. Nothing else should run.
 //!
 //! A measurement takes as many open files as requests are held, for the server and for the load program each
-//! (`ulimit -Hn`), and `start` takes 2 GB of disk below `target/` while it runs.
+//! (`ulimit -Hn`), and `start` takes 1 GB of disk below `target/` while it runs.
 //!
 //! The exit code is 0 when all was measured and every update came once, whether the goals of speed were met or not.
 

@@ -237,8 +237,9 @@ impl Fanout {
                 &part
             };
             while let Some(answer) = Answer::first(rest).map_err(Failure::new)? {
-                self.tally.take(&mut subscriber.place, &answer, now);
-                subscriber.stream.write_all(&subscriber.place.ask).when("a request")?;
+                if self.tally.take(&mut subscriber.place, &answer, now) {
+                    subscriber.stream.write_all(&subscriber.place.ask).when("a request")?;
+                }
                 rest = rest.get(answer.length()..).unwrap_or_default();
             }
             subscriber.part = rest.to_vec();

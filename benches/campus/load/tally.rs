@@ -73,11 +73,13 @@ impl Tally {
         self.published = Instant::now();
     }
 
-    /// A client has got an answer, and gets its next request ready.
-    pub(super) fn take(&mut self, place: &mut Place, answer: &Answer<'_>, at: Instant) {
+    /// A client has got an answer, and gets its next request ready; whether it is to ask on. Not after a refusal: who
+    /// is refused at once and asks again at once would do so for ever.
+    pub(super) fn take(&mut self, place: &mut Place, answer: &Answer<'_>, at: Instant) -> bool {
         let is_first = place.seen.is_none();
         if answer.status != 200 {
-            return self.wrong(|| format!("status {}", answer.status));
+            self.wrong(|| format!("status {}: {}", answer.status, shown(answer.body)));
+            return false;
         }
         if is_first {
             place.seen = Some(self.round);
@@ -87,7 +89,9 @@ impl Tally {
         }
         if let Err(why) = self.dialect.ask_on(answer, is_first, &mut place.ask) {
             self.wrong(|| why.to_owned());
+            return false;
         }
+        true
     }
 
     /// These will get nothing more: what they have not got is lost.

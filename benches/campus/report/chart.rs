@@ -27,7 +27,8 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(f64, f64)>,
     /// The lowest and the highest at each point, where there were several.
     pub(crate) ends: Vec<(f64, f64)>,
-    /// The point at which its name stands; without one, at its end.
+    /// The point from which a thin line leads to its name, to the right of all lines; without one, its name stands
+    /// at its end.
     pub(crate) label: Option<usize>,
 }
 
@@ -37,6 +38,9 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 52.0;
 const BOTTOM: f64 = 54.0;
+
+/// Where the names stand that are led to, as a part of the width.
+const COLUMN: f64 = 0.66;
 
 /// Colours that also those can tell apart who see few (after Okabe and Ito), on light ground and on dark.
 const COLOURS: [(&str, &str); 4] =
@@ -84,7 +88,7 @@ fn style() -> String {
     let light = scheme("#ffffff", "#1c2128", "#59636e", "#e4e7eb", |colour| colour.0);
     let dark = scheme("#161b22", "#e6edf3", "#9aa4af", "#2b323b", |colour| colour.1);
     format!(
-        "<style>text{{font:12px system-ui,-apple-system,'Segoe UI',sans-serif}} .title{{font-size:14px;font-weight:600}} .name{{font-weight:600;stroke-width:4;stroke-linejoin:round;paint-order:stroke}} .grid{{stroke-width:1}} .axis{{stroke-width:1.2}} .line{{fill:none;stroke-width:2.2;stroke-linejoin:round;stroke-linecap:round}} .whisker{{stroke-width:1.4;opacity:.6}}\n{light}\n@media (prefers-color-scheme: dark){{{dark}}}</style>"
+        "<style>text{{font:12px system-ui,-apple-system,'Segoe UI',sans-serif}} .title{{font-size:14px;font-weight:600}} .name{{font-weight:600;stroke-width:4;stroke-linejoin:round;paint-order:stroke}} .grid{{stroke-width:1}} .axis{{stroke-width:1.2}} .line{{fill:none;stroke-width:2.2;stroke-linejoin:round;stroke-linecap:round}} .whisker{{stroke-width:1.4;opacity:.6}} .leader{{stroke-width:1;stroke-dasharray:2 3}}\n{light}\n@media (prefers-color-scheme: dark){{{dark}}}</style>"
     )
 }
 
@@ -213,12 +217,20 @@ fn name_of(line: &Line, frame: &Frame) -> String {
     let last = line.points.len().saturating_sub(1);
     let Some((x, y)) = line.points.get(line.label.unwrap_or(last)) else { return String::new() };
     let (x, y) = (frame.at_x(*x), frame.at_y(*y));
-    let (x, y, anchor) = match line.label {
-        Some(_) => (x + 8.0, y + 4.0, "start"),
-        None => (x, y - 10.0, "end"),
+    let column = LEFT + COLUMN * (frame.right() - LEFT);
+    let (leader, x, y, anchor) = match line.label {
+        Some(_) => {
+            let colour = line.colour;
+            let to = column.max(x) - 6.0;
+            let leader = format!(
+                "<circle class=\"f{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.2\"/><line class=\"leader l{colour}\" x1=\"{x:.1}\" x2=\"{to:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n"
+            );
+            (leader, column.max(x), y + 4.0, "start")
+        }
+        None => (String::new(), x, y - 10.0, "end"),
     };
     format!(
-        "<text class=\"name f{}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n",
+        "{leader}<text class=\"name f{}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n",
         line.colour,
         escaped(&line.name)
     )

@@ -1,4 +1,4 @@
-//! What the daemon is meant to reach, and whether it does.
+//! What the daemon is meant to reach, and whether it does: the goals of docs/performance.md, by their numbers.
 
 use super::spread::{Spread, number};
 use super::table::Table;

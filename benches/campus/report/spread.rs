@@ -33,6 +33,11 @@ impl Spread {
         Spread(self.0.iter().zip(&that.0).map(|(this, that)| this * that).collect())
     }
 
+    /// In another unit, of which so many make one of this.
+    pub(crate) fn scaled(&self, by: f64) -> Spread {
+        Spread(self.0.iter().map(|value| value * by).collect())
+    }
+
     /// The median, and the ends where there were several turns.
     pub(crate) fn show(&self, decimals: usize) -> String {
         let Some((median, (low, high))) = self.median().zip(self.ends()) else { return "–".to_owned() };

@@ -52,7 +52,7 @@ pub(super) fn measure(plan: &Plan<'_>) -> Outcome<Measured> {
     text.push_str(&format!(
         "\nEach push changes one PC, and the next on its connection follows the answer. To append 4 KiB to a file and \
          `fdatasync` it takes {} µs on this disk.\n",
-        fsync.times(&[1e6].into_iter().cycle().take(plan.turns).collect()).show(0)
+        fsync.scaled(1e6).show(0)
     ));
     if let Err(why) = &plan.nchan {
         text.push_str(&format!("**Nchan was not measured**: {why}.\n"));

@@ -54,7 +54,7 @@ pub(super) fn measure(plan: &Plan<'_>) -> Outcome<Measured> {
          `/?m=null`.\n\nThe start takes {} ms.\n\n{}",
         number(PCS as f64, 0),
         number(size as f64 / 1048576.0, 0),
-        started.times(&[1e3].into_iter().cycle().take(plan.turns).collect()).show(0),
+        started.scaled(1e3).show(0),
         figures(&offsets, &read)
     ));
     text.push_str(&format!("\n{}", goal::table(&goals(started, &read))));

@@ -177,31 +177,32 @@ fn of(contestants: &[Contestant], kind: Kind) -> &[Run] {
 }
 
 fn picture(held: usize, contestants: &[Contestant]) -> Picture {
-    // Those that are named where few others run: the first has its name low, the last has it high.
-    let label = |kind| match kind {
-        Kind::Daemon => (0, 300),
-        Kind::Floor => (1, 150),
-        Kind::Nchan => (2, 450),
-        Kind::Hyper => (3, 620),
+    let within = |contestant: &Contestant, part| {
+        spread(&contestant.runs, |run| run.within(part)).median().unwrap_or(0.0)
     };
-    let line = |contestant: &Contestant| {
-        let within = |part| spread(&contestant.runs, |run| run.within(part)).median().unwrap_or(0.0);
-        let (colour, label) = label(contestant.kind);
-        Line {
-            name: contestant.name.clone(),
-            colour,
-            points: (0..=200).map(|at| (within(at * 5), at as f64 / 2.0)).collect(),
-            ends: Vec::new(),
-            label: Some(label / 5),
-        }
+    let mut ranked: Vec<&Contestant> = contestants.iter().collect();
+    ranked.sort_by(|one, other| within(other, 500).total_cmp(&within(one, 500)));
+    // From the slowest up: low down, there is room to the right of all lines.
+    let line = |(rank, contestant): (usize, &&Contestant)| Line {
+        name: format!("{}: half within {} ms", contestant.name, number(within(contestant, 500), 0)),
+        colour: match contestant.kind {
+            Kind::Daemon => 0,
+            Kind::Floor => 1,
+            Kind::Nchan => 2,
+            Kind::Hyper => 3,
+        },
+        points: (0..=200).map(|at| (within(contestant, at * 5), at as f64 / 2.0)).collect(),
+        ends: Vec::new(),
+        label: Some(20 + rank * 22),
     };
+    let lines = ranked.iter().enumerate().map(line).collect();
     let held = number(held as f64, 0);
     let chart = Chart {
         title: format!("One update to {held} held requests"),
         x: "milliseconds after the publish".to_owned(),
         y: "% of the clients have it".to_owned(),
         top: Some(100.0),
-        lines: contestants.iter().map(line).collect(),
+        lines,
     };
     Picture {
         file: "fan-out.svg".to_owned(),
