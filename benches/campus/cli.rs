@@ -26,8 +26,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH")]
     pub(crate) bin: Option<PathBuf>,
     /// nginx, where it is not on the path
-    #[arg(long, value_name = "PATH", default_value = "nginx")]
-    pub(crate) nginx: PathBuf,
+    #[arg(long, value_name = "PATH")]
+    pub(crate) nginx: Option<PathBuf>,
     /// Nchan's module, where it is in none of the usual places
     #[arg(long, value_name = "PATH")]
     pub(crate) nchan: Option<PathBuf>,

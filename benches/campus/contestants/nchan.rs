@@ -28,10 +28,15 @@ impl Nchan {
     ///
     /// # Errors
     /// When it cannot be had; what is missing.
-    pub(crate) fn find(nginx: &Path, module: Option<&Path>) -> Outcome<Nchan> {
-        let usual = PathBuf::from("/usr/sbin/nginx");
-        let nginx = if Command::new(nginx).arg("-v").output().is_err() { usual } else { nginx.to_owned() };
-        let told = Command::new(&nginx).arg("-V").output().when("there is no nginx")?;
+    pub(crate) fn find(nginx: Option<&Path>, module: Option<&Path>) -> Outcome<Nchan> {
+        // Where it is installed is not on everybody's path.
+        let places = match nginx {
+            Some(nginx) => vec![nginx],
+            None => vec![Path::new("nginx"), Path::new("/usr/sbin/nginx")],
+        };
+        let answers = |nginx: &Path| Some((Command::new(nginx).arg("-V").output().ok()?, nginx.to_owned()));
+        let found = places.into_iter().find_map(answers);
+        let (told, nginx) = found.ok_or_else(|| Failure::new("there is no nginx"))?;
         let told = String::from_utf8_lossy(&told.stderr).into_owned();
         let places = ["/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/usr/lib64/nginx/modules"];
         let files = places.iter().map(|place| Path::new(place).join("ngx_nchan_module.so"));

@@ -106,8 +106,8 @@ impl<'a> Plan<'a> {
         let binary = arguments.bin.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_tkbd")));
         let binary =
             binary.canonicalize().map_err(|error| Failure::new(format!("{}: {error}", binary.display())))?;
-        let nchan =
-            Nchan::find(&arguments.nginx, arguments.nchan.as_deref()).map_err(|failure| failure.to_string());
+        let nchan = Nchan::find(arguments.nginx.as_deref(), arguments.nchan.as_deref())
+            .map_err(|failure| failure.to_string());
         Ok(Plan {
             version: Daemon::version(&binary)?,
             binary,
