@@ -145,12 +145,24 @@ impl<'de> Visitor<'de> for Nested {
             }
             object.entries.push((key, value));
         }
-        let mut keys = HashSet::with_capacity(object.entries.len());
-        if let Some((twice, _)) = object.entries.iter().find(|(key, _)| !keys.insert(key)) {
-            object.duplicate = Some(twice.clone());
+        if let Some(twice) = twice(&object.entries) {
+            object.duplicate = Some(twice.to_owned());
         }
         Ok(Value::Object(object))
     }
+}
+
+/// The first key that comes twice.
+fn twice(entries: &[(String, Value)]) -> Option<&str> {
+    /// Up to so many are compared one with another, which takes less than to hash them.
+    const FEW: usize = 8;
+    let mut keys = entries.iter().map(|(key, _)| key.as_str());
+    if entries.len() <= FEW {
+        let is_known = |(i, key): &(usize, &str)| entries.iter().take(*i).any(|(before, _)| before == key);
+        return keys.enumerate().find(is_known).map(|(_, key)| key);
+    }
+    let mut known = HashSet::with_capacity(entries.len());
+    keys.find(|key| !known.insert(*key))
 }
 
 fn duplicate_in(value: &Value) -> Option<String> {
