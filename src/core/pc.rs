@@ -1,14 +1,14 @@
 //! A PC's name and the state it is in.
 
-use smol_str::SmolStr;
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 /// The name of a PC: lower case, `[a-z0-9][a-z0-9._-]{0,63}` (faults.md S1).
 ///
 /// Cheap to clone: a name stands in the state, in messages and in the history at once.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PcName(SmolStr);
+pub struct PcName(Arc<str>);
 
 /// Why a text is no PC name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,11 +29,7 @@ impl PcName {
         let fits = bytes.len() <= Self::MAX
             && first.is_ascii_alphanumeric()
             && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b));
-        if !fits {
-            return Err(BadPcName);
-        }
-        let is_lower = !bytes.iter().any(u8::is_ascii_uppercase);
-        Ok(PcName(if is_lower { SmolStr::new(text) } else { text.to_ascii_lowercase().into() }))
+        if fits { Ok(PcName(text.to_ascii_lowercase().into())) } else { Err(BadPcName) }
     }
 
     /// The name as text.

@@ -30,12 +30,9 @@ impl House {
         }
         if let Some(change) = change.filter(|_| concern.occupation) {
             let rooms = &self.audiences[audience].rooms.occupation;
-            let told = change.places.iter().filter(|place| rooms.contains(**place)).count();
-            // As large as it will be: with a thousand filters, this is done a thousand times under the lock.
-            let mut update = Vec::with_capacity(told);
             let places = change.places.iter();
-            let states = change.states.iter().zip(places).filter(|(_, place)| rooms.contains(**place));
-            update.extend(states.map(|(state, _)| state.clone()));
+            let update = change.states.iter().zip(places).filter(|(_, place)| rooms.contains(**place));
+            let update = update.map(|(state, _)| state.clone()).collect();
             messages
                 .push(Message::new(Body::OccupationUpdate { version: change.versions.occupation, update }));
         }
