@@ -41,6 +41,8 @@ pub struct Hub {
     history: History,
     /// Told when a deadline comes earlier than the clock expects.
     earlier: Notify,
+    /// Told when a push has brought a room.
+    room_appeared: Notify,
 }
 
 struct Inner {
@@ -107,7 +109,7 @@ impl Hub {
     /// The hub around a house and its history.
     pub fn new(house: House, history: History) -> Hub {
         let inner = Inner { house, held: Vec::new(), unsaved: Unsaved::default(), alarm: None };
-        Hub { inner: Mutex::new(inner), history, earlier: Notify::new() }
+        Hub { inner: Mutex::new(inner), history, earlier: Notify::new(), room_appeared: Notify::new() }
     }
 
     /// A part of the history. It is no part of the state: no lock is taken.
@@ -132,12 +134,14 @@ impl Hub {
     /// When the state would grow beyond its limits; then nothing is applied.
     pub fn push(&self, push: Push, place: Place, now: Instant) -> Result<Pushed, Refused> {
         let mut inner = self.lock();
-        Ok(match inner.house.push(push, now)? {
+        let mut room_appeared = false;
+        let pushed = match inner.house.push(push, now)? {
             None => {
                 // The states may be on their way to the disk still: the answer waits for them.
                 Pushed { deliveries: Deliveries::default(), recorded: place.record(Record::Barrier) }
             }
             Some((change, deliveries)) => {
+                room_appeared = change.room_appeared;
                 let recorded = place.record(Record::Push {
                     versions: change.versions,
                     at: change.at,
@@ -146,7 +150,22 @@ impl Hub {
                 });
                 Pushed { deliveries: inner.take(deliveries), recorded }
             }
-        })
+        };
+        drop(inner);
+        if room_appeared {
+            self.room_appeared.notify_one();
+        }
+        Ok(pushed)
+    }
+
+    /// Comes when a push has brought a room since this came last; for one waiter.
+    pub async fn room_appeared(&self) {
+        self.room_appeared.notified().await;
+    }
+
+    /// The rooms there are, by key and name.
+    pub fn rooms(&self) -> Vec<(RoomKey, String)> {
+        self.lock().house.rooms()
     }
 
     /// Takes over what is reserved today, by room.

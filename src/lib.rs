@@ -14,6 +14,7 @@ pub mod client;
 pub mod commands;
 pub mod core;
 pub mod doors;
+pub mod feeds;
 pub mod history;
 pub mod hub;
 mod listeners;

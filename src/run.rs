@@ -7,14 +7,18 @@ use crate::doors::http::Limits;
 use crate::doors::ingest::{self, Ingest};
 use crate::doors::joyce::Joyce;
 use crate::doors::{Porch, Web};
+use crate::feeds::timetable::task;
 use crate::history::{self, History, OpenError, Options, Restored};
 use crate::hub::Hub;
 use crate::listeners::Listeners;
 use crate::setup::{PushToken, Setup};
 use crate::shutdown;
+use chrono::Utc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
+
+pub(crate) mod timetables;
 
 /// Of how many channels the filter is kept after their end (faults.md C3): at some 200 bytes each,
 /// 10 MB.
@@ -29,6 +33,9 @@ pub enum RunError {
     /// The last changes could not be recorded, or the stop not be marked as clean.
     #[error(transparent)]
     Close(#[from] history::CloseError),
+    /// A timetable can never be had.
+    #[error(transparent)]
+    Timetable(#[from] timetables::BadTimetable),
     /// It was opened by a thread that is gone.
     #[error("opening the history was interrupted")]
     Interrupted,
@@ -43,7 +50,7 @@ impl RunError {
             )
             | RunError::Close(_)
             | RunError::Interrupted => 1,
-            RunError::History(_) => 78,
+            RunError::History(_) | RunError::Timetable(_) => 78,
         }
     }
 }
@@ -52,12 +59,16 @@ impl RunError {
 /// and returns.
 ///
 /// # Errors
-/// When the history cannot be opened, or not be closed in order.
+/// When the history cannot be opened, or not be closed in order; and when a timetable can never be had.
 pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
+    let timetables = timetables::plan(&setup)?;
     let (history, restored) = open_history(&setup).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
     let porch = shutdown::porch(shutdown);
     open_doors(&setup, listeners, &hub, &porch);
+    if timetables.has_any() {
+        porch.tasks.spawn(task::run(timetables, hub.clone(), Utc::now, porch.shutdown.clone()));
+    }
 
     let clock = tokio::spawn({
         let hub = hub.clone();

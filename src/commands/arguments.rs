@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -33,7 +34,9 @@ pub(super) enum Command {
     )]
     Run(SetupArguments),
     /// Say every mistake of a setup, or what it means
-    Check(SetupArguments),
+    Check(CheckArguments),
+    /// Print what is reserved today, by room
+    Schedule(ScheduleArguments),
     /// Report the states of PCs to a daemon
     Push(PushArguments),
     /// Look at the free seats in the terminal, live
@@ -51,6 +54,34 @@ pub(super) struct SetupArguments {
     /// Override one setting, as in `--set http.listen=127.0.0.1:8081`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) setup: SetupArguments,
+    /// Ask every timetable, too, and say what it has; exit code 1 if one of them cannot be had
+    #[arg(long)]
+    pub(super) online: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every timetable of the setup is asked once, as the daemon would ask it. What cannot be had is said on \
+standard error, and the exit code is 1.
+
+Examples:
+  tkbd schedule setups/campus.toml
+  tkbd schedule setups/campus.toml --date 2026-12-24 --json")]
+pub(super) struct ScheduleArguments {
+    #[command(flatten)]
+    pub(super) setup: SetupArguments,
+    /// Another day than today
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) date: Option<NaiveDate>,
+    /// The message that clients get, in JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -156,7 +187,7 @@ fn speed(text: &str) -> Result<f64, String> {
 impl Command {
     /// The command whose name `word` seems to be meant for.
     pub(super) fn like(word: &str) -> Option<&'static str> {
-        ["run", "check", "push", "watch", "demo", "token", "help"]
+        ["run", "check", "schedule", "push", "watch", "demo", "token", "help"]
             .into_iter()
             .map(|name| (strsim::damerau_levenshtein(word, name), name))
             .filter(|(distance, _)| *distance <= 2)
@@ -206,6 +237,8 @@ mod tests {
             "demo --speed inf",
             "demo --speed fast",
             "token x",
+            "schedule --date tomorrow",
+            "check --offline",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -1,12 +1,47 @@
 //! `tkbd check`: what a setup means, or everything that is wrong with it.
 
-use super::arguments::SetupArguments;
-use super::{Failure, run};
+use super::arguments::CheckArguments;
+use super::text::plain;
+use super::{Failure, in_runtime, run};
+use crate::feeds::timetable::board::Pulled;
+use crate::feeds::timetable::day::{DAYS, Day};
+use crate::run::timetables;
+use crate::setup::Setup;
+use chrono::Utc;
 use std::io::{Write, stdout};
+use std::time::Instant;
 
 /// Prints the summary of the setup; touches neither port nor database.
-pub(super) fn check(arguments: &SetupArguments) -> Result<(), Failure> {
-    let setup = run::load(arguments)?;
+pub(super) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
+    let setup = run::load(&arguments.setup)?;
     writeln!(stdout(), "{}", setup.summary().trim_end())?;
-    Ok(())
+    if arguments.online { in_runtime(online(&setup)) } else { Ok(()) }
+}
+
+/// Asks every timetable once, and says what came of it.
+async fn online(setup: &Setup) -> Result<(), Failure> {
+    let plan = timetables::plan(setup).map_err(|error| Failure::other(error.to_string()))?;
+    let now = Instant::now();
+    let mut board = plan.board(now);
+    let (today, rooms) = (Day::at(Utc::now(), setup.timezone), timetables::rooms(setup));
+    let all = board.pull(today, &rooms, now).await;
+    let reserved = board.schedule(today, &rooms);
+    let mut out = stdout().lock();
+    for pulled in &all {
+        writeln!(out, "asked      {}", outcome(pulled))?;
+        for remark in pulled.remarks.iter().filter(|_| pulled.bookings.is_ok()) {
+            writeln!(out, "           {}", plain(remark))?;
+        }
+    }
+    let reservations: usize = reserved.values().map(Vec::len).sum();
+    writeln!(out, "today      {reservations} reservations in {} rooms", reserved.len())?;
+    if all.iter().all(|pulled| pulled.is_good) { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn outcome(pulled: &Pulled) -> String {
+    match &pulled.bookings {
+        Ok(bookings) if pulled.is_good => format!("{}: {bookings} bookings in {DAYS} days", pulled.label),
+        Ok(bookings) => format!("{}: INCOMPLETE, {bookings} bookings in {DAYS} days", pulled.label),
+        Err(error) => format!("{}: FAILED, {error}", pulled.label),
+    }
 }

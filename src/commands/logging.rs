@@ -14,6 +14,11 @@ pub(super) fn start(log: &Log) -> Result<(), Failure> {
         Ok(quiet) if !log.level.contains("refinery") => filter.add_directive(quiet),
         _ => filter,
     };
+    // It has a line for every rule of a calendar that goes nowhere; the feed counts them.
+    let filter = match "rrule=error".parse() {
+        Ok(quiet) if !log.level.contains("rrule") => filter.add_directive(quiet),
+        _ => filter,
+    };
     let human = match log.format {
         LogFormat::Human => true,
         LogFormat::Json => false,

@@ -7,6 +7,7 @@ mod failure;
 mod logging;
 mod push;
 mod run;
+mod schedule;
 mod signals;
 mod text;
 mod token;
@@ -25,6 +26,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         None => run::run(&arguments.run),
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Check(arguments)) => check::check(&arguments),
+        Some(Command::Schedule(arguments)) => in_runtime(schedule::schedule(arguments)),
         Some(Command::Push(arguments)) => in_runtime(push::push(arguments)),
         Some(Command::Watch(arguments)) => in_runtime(watch::watch(arguments)),
         Some(Command::Demo(arguments)) => in_runtime(demo::demo(arguments)),

@@ -93,6 +93,11 @@ impl House {
         self.state.digests()
     }
 
+    /// The rooms there are, by key and name.
+    pub fn rooms(&self) -> Vec<(RoomKey, String)> {
+        self.state.rooms()
+    }
+
     /// How many of what there are.
     pub fn census(&self) -> Census {
         Census { channels: self.channels.len(), held: self.held, filters: self.audiences.len() }

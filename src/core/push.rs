@@ -43,6 +43,8 @@ pub struct Change {
     pub source: Source,
     /// The PCs that changed, in the order of the push.
     pub states: Arc<[(PcName, Occupation)]>,
+    /// Whether a room is there now that was not there before.
+    pub room_appeared: bool,
     /// The rooms they are in, one a PC.
     pub(super) places: Vec<RoomId>,
     /// The rooms with a PC whose state is another now.

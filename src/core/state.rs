@@ -201,6 +201,7 @@ impl State {
             self.versions.room_map = self.versions.room_map.next();
         }
         let version = self.versions.occupation;
+        let rooms_before = self.rooms.len();
         let (mut occupied, mut grown) = (RoomSet::new(), RoomSet::new());
         let mut newcomers = newcomers.into_iter();
         let mut places = Vec::with_capacity(states.len());
@@ -225,6 +226,7 @@ impl State {
             at: push.at,
             source: push.source,
             states: states.into(),
+            room_appeared: self.rooms.len() > rooms_before,
             places,
             occupied,
             grown,
@@ -247,6 +249,11 @@ impl State {
             self.rooms[*i].changed.schedule = self.versions.schedule;
         }
         Some(changed.into_iter().map(|i| RoomId(i as u32)).collect())
+    }
+
+    /// The rooms there are, by key and name.
+    pub fn rooms(&self) -> Vec<(RoomKey, String)> {
+        self.rooms.iter().map(|room| (room.key.clone(), room.name.clone())).collect()
     }
 
     /// `filter` without the tags that no room carries.

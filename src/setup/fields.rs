@@ -5,6 +5,7 @@ use super::near::{nearest, quoted};
 use super::place::Place;
 use super::reader::unknown_in;
 use super::written::{Entry, Written};
+use std::ops::RangeInclusive;
 
 /// The fields of one table of a list, as of `[[room]]`.
 #[derive(Debug)]
@@ -80,12 +81,30 @@ impl<'a> Fields<'a> {
         items.iter().filter_map(|item| self.one(name, item, &parse)).collect()
     }
 
+    /// A whole number between two bounds.
+    pub(super) fn count(&mut self, name: &str, default: usize, bounds: RangeInclusive<usize>) -> usize {
+        let Some(written) = self.find(name) else { return default };
+        let key = format!("{}.{name}", self.header);
+        let outcome = written.integer("a whole number without quotes and units").and_then(|number| {
+            usize::try_from(number).ok().filter(|number| bounds.contains(number)).ok_or_else(|| {
+                let (least, most) = (bounds.start(), bounds.end());
+                let why = Refusal::new(format!("{number} is not between {least} and {most}"));
+                Mistake::new(written.place.clone(), why)
+            })
+        });
+        outcome.unwrap_or_else(|mistake| {
+            self.mistakes.push(mistake.of(&key));
+            default
+        })
+    }
+
     /// Notes a mistake.
     pub(super) fn refuse(&mut self, place: Place, refusal: Refusal) {
         self.mistakes.push(Mistake::new(place, refusal));
     }
 
-    fn one<T>(
+    /// One value as a text that `parse` understands.
+    pub(super) fn one<T>(
         &mut self,
         name: &str,
         written: &Written,

@@ -1,10 +1,11 @@
 //! What was written (TOML, variables, arguments) → what it means, resolved once.
 //!
 //! Layers are asked key by key, the top one first (`layers`, `reader`, `fields`); each answer is parsed into
-//! the type that the rest of the house uses (`resolve`, `rooms`, `rules`, `tokens`, `network`); all
-//! that is wrong is told at once, with its place (`mistake`), before a port or a file is touched
+//! the type that the rest of the house uses (`resolve`, `rooms`, `rules`, `tokens`, `network`, `timetable`,
+//! `closures`); all that is wrong is told at once, with its place (`mistake`), before a port or a file is touched
 //! (faults.md O1). Nothing outside this module sees a setting as text that is not meant as text.
 
+mod closures;
 mod duration;
 mod fields;
 mod layers;
@@ -16,15 +17,20 @@ mod reader;
 mod resolve;
 mod rooms;
 mod rules;
+mod secret_file;
 mod secrets;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod timetable;
 mod tokens;
 mod written;
 
+pub use closures::{Closure, OpeningHours};
 pub use mistake::{Mistake, SetupError};
 pub use place::Origin;
+pub use secret_file::Secret;
+pub use timetable::{CalendarPlace, RoomMatcher, Schedule, Timetable, TimetableSource};
 
 use crate::core::room::{RoomPlan, Rules};
 use crate::core::source::Source;
@@ -55,6 +61,14 @@ pub struct Setup {
     pub rooms: Vec<RoomPlan>,
     /// Which room a PC's name implies; its aliases are those of the rooms.
     pub rules: Rules,
+    /// How timetables are pulled.
+    pub schedule: Schedule,
+    /// Where reservations come from, in the order of the file.
+    pub timetables: Vec<Timetable>,
+    /// When rooms are closed.
+    pub closures: Vec<Closure>,
+    /// When rooms are open.
+    pub opening_hours: OpeningHours,
     /// How far the state may grow.
     pub limits: Limits,
     /// What is logged, and how.

@@ -5,7 +5,9 @@ use super::mistake::{Refusal, SetupError};
 use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
-use super::{HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, rooms, rules, tokens};
+use super::{
+    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, rooms, rules, timetable, tokens,
+};
 use chrono_tz::Tz;
 use ipnet::IpNet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,9 +34,26 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let limits = limits(ask);
     let rooms = rooms::rooms(ask, limits.rooms);
     let rules = rules::rules(ask, &rooms);
+    let schedule = timetable::schedule(ask);
+    let timetables = timetable::timetables(ask, &rooms);
+    let closures = closures::closures(ask, &rooms);
+    let opening_hours = closures::opening_hours(ask, &rooms);
     let log = log(ask);
     mirror(ask);
-    Setup { timezone, http, push, history, rooms: rooms.plans, rules, limits, log }
+    Setup {
+        timezone,
+        http,
+        push,
+        history,
+        rooms: rooms.plans,
+        rules,
+        schedule,
+        timetables,
+        closures,
+        opening_hours,
+        limits,
+        log,
+    }
 }
 
 /// The zone of this system, whose name it tells.
@@ -42,7 +61,8 @@ fn zone() -> Tz {
     iana_time_zone::get_timezone().ok().and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
 }
 
-fn timezone(text: &str) -> Result<Tz, Refusal> {
+/// A zone of the IANA database.
+pub(super) fn timezone(text: &str) -> Result<Tz, Refusal> {
     text.parse().map_err(|_| {
         let names = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
         // People write the city alone.
@@ -204,8 +224,11 @@ fn mirror(ask: &mut Reader) {
 
 /// Zero is not patience, and neither is more than `most`.
 fn patience(most: Duration) -> RangeInclusive<Duration> {
-    milliseconds(10)..=most
+    PATIENCE..=most
 }
+
+/// The least patience.
+pub(super) const PATIENCE: Duration = milliseconds(10);
 
 const fn milliseconds(count: u64) -> Duration {
     Duration::from_millis(count)

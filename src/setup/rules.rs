@@ -134,7 +134,7 @@ fn groups(template: &str) -> (Vec<&str>, String) {
 ///
 /// A rule may name a room that is not listed: that room then appears by itself. So only a letter
 /// that is lost, doubled, swapped or mistaken counts; rooms whose numbers differ are two rooms.
-fn misspelt<'a>(key: &str, rooms: &'a Rooms) -> Option<&'a str> {
+pub(super) fn misspelt<'a>(key: &str, rooms: &'a Rooms) -> Option<&'a str> {
     let known = || rooms.plans.iter().map(|plan| &plan.key).chain(rooms.aliases.keys());
     if known().any(|known| known.as_str() == key) {
         return None;

@@ -1,14 +1,15 @@
 //! What of a setup file must not be shown.
 //!
 //! The file holds digests, which are no secrets. But a tired person writes the token itself where
-//! its digest belongs, and the message about that mistake ends in a log (faults.md O7).
+//! its digest belongs, and the message about that mistake ends in a log (faults.md O7). Addresses of calendars are
+//! secrets as well.
 
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Words that betray a line on which somebody may have written a secret, wherever it stands.
-const WORDS: [&str; 5] = ["sha256", "token", "secret", "password", "bearer"];
+const WORDS: [&str; 6] = ["sha256", "token", "secret", "password", "bearer", "url"];
 
 /// `text` with stars for what may be secret; byte for byte as long, so that spans stay true.
 pub(super) fn starred(text: &str, table: &DeTable<'_>, understood: bool) -> String {
@@ -25,6 +26,13 @@ pub(super) fn starred(text: &str, table: &DeTable<'_>, understood: bool) -> Stri
     }
     if let Some(tokens) = table.get("push").and_then(|push| push.get_ref().get("tokens")) {
         leaves(tokens, &mut |span| star(&mut bytes, span));
+    }
+    // The address of a private calendar is as good as a password.
+    if let Some(DeValue::Array(timetables)) = table.get("timetable").map(Spanned::get_ref) {
+        for key in ["url", "urls", "token"] {
+            let written = timetables.iter().filter_map(|timetable| timetable.get_ref().get(key));
+            written.for_each(|value| leaves(value, &mut |span| star(&mut bytes, span)));
+        }
     }
     // Stars replace whole quotations or lines, hence whole characters; should that ever be wrong,
     // nothing is shown.
@@ -93,6 +101,10 @@ mod tests {
             "[[push.tokens]]\nvalue = \"\"\"\nhunter2\"\"\"\n",
             "[push]\nsecret = hunter2\n",
             "[push]\nsecret = \"hunter2\n",
+            "[[timetable]]\nurl = 'https://a.example/hunter2.ics'\n",
+            "[[timetable]]\nurl = \"\"\"\nhttps://a.example/hunter2.ics\"\"\"\n",
+            "[[timetable]]\nurls = {\n  a = 'https://a.example/hunter2.ics',\n}\n",
+            "[[timetable]]\nurl = https://a.example/hunter2.ics\n",
         ] {
             let shown = shown(text);
             assert!(!shown.contains("hunter2"), "{shown}");

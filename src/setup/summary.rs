@@ -1,7 +1,7 @@
 //! A setup in a dozen lines, for `tkbd check`.
 
 use super::resolve::everybody;
-use super::{LogFormat, Push, Setup, duration::shown};
+use super::{LogFormat, Push, Setup, Timetable, duration::shown};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -30,6 +30,8 @@ impl Setup {
             ("rooms", format!("{} (at most {})", self.rooms.len(), self.limits.rooms)),
             ("tags", self.tags()),
             ("rules", format!("{}, aliases {}", self.rules.rules.len(), self.rules.aliases.len())),
+            ("timetables", self.timetables()),
+            ("closures", self.closures()),
             ("timezone", self.timezone.name().into()),
             ("history", self.history()),
             ("limits", format!("{} PCs, {} sources", self.limits.pcs, self.limits.sources)),
@@ -49,6 +51,23 @@ impl Setup {
         let tags: Vec<String> =
             tags.iter().map(|(tag, rooms)| format!("{tag} ({})", rooms_of(*rooms))).collect();
         tags.join(", ")
+    }
+
+    fn timetables(&self) -> String {
+        if self.timetables.is_empty() {
+            return "none".into();
+        }
+        let labels: Vec<String> = self.timetables.iter().map(Timetable::label).collect();
+        format!("{}; every {}", labels.join(", "), shown(self.schedule.every))
+    }
+
+    fn closures(&self) -> String {
+        let closures = self.closures.len();
+        if self.opening_hours.is_always() {
+            closures.to_string()
+        } else {
+            format!("{closures}, and opening hours")
+        }
     }
 
     fn history(&self) -> String {

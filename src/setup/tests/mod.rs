@@ -3,6 +3,7 @@
 mod mistakes;
 mod overrides;
 mod shipped;
+mod timetables;
 
 use super::layers::Layers;
 use super::place::Origin;

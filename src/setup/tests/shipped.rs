@@ -3,6 +3,7 @@
 use super::super::layers::{Layers, variable};
 use super::super::place::Origin;
 use super::super::reader::Reader;
+use super::super::timetable::KEYS as TIMETABLE_KEYS;
 use super::super::{DEFAULT, DEMO, load, resolve};
 use super::resolved;
 use crate::core::pc::PcName;
@@ -21,7 +22,7 @@ fn reference() -> (String, String) {
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("setups/example.toml")).unwrap();
     let lines = text.lines().map(|line| match line.strip_prefix('#') {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == ']') => rest,
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == ']' || c == '[') => rest,
         Some(rest) if rest.starts_with("  {") => rest,
         _ => line,
     });
@@ -135,6 +136,8 @@ fn the_reference_names_every_key_with_its_default() {
     full.push.tokens.clear();
     assert_eq!((&full.http, &full.push), (&empty.http, &empty.push));
     assert_eq!((&full.history, &full.limits, &full.log), (&empty.history, &empty.limits, &empty.log));
+    assert_eq!((&full.schedule, &full.opening_hours), (&empty.schedule, &empty.opening_hours));
+    assert_eq!((full.timetables.len(), full.closures.len()), (6, 1), "the examples are in force");
 
     // Whatever the code asks for stands in the reference.
     let page = (Origin::File("example.toml".into()), whole);
@@ -144,7 +147,11 @@ fn the_reference_names_every_key_with_its_default() {
     for key in &asked {
         assert!(ask.find_again(key), "{key} is missing in setups/example.toml");
     }
-    for key in ["[mirror]", "tags ", "aliases ", "pattern ", "room  ", "source"] {
+    let of_tables = TIMETABLE_KEYS.iter().map(|key| format!("# {key:<11}  "));
+    let of_tables: Vec<String> =
+        of_tables.chain(["from ", "until", "rooms", "text "].map(|key| format!("# {key}  "))).collect();
+    let others = ["[mirror]", "tags ", "aliases ", "pattern ", "room  ", "source"];
+    for key in of_tables.iter().map(String::as_str).chain(others) {
         assert!(text.contains(key), "{key} is not explained");
     }
     // Two keys of one variable could not be told apart.
@@ -167,6 +174,10 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("push.max_body", "1023", "67108865"),
         ("push.max_connections", "0", "10001"),
         ("history.backlog", "0", "10000001"),
+        ("schedule.every", "99ms", "86401s"),
+        ("schedule.retry", "99ms", "86401s"),
+        ("schedule.connect_timeout", "9ms", "301s"),
+        ("schedule.timeout", "9ms", "301s"),
         ("limits.pcs", "0", "1000001"),
         ("limits.rooms", "0", "100001"),
         ("limits.sources", "0", "100001"),
@@ -186,6 +197,9 @@ fn the_summary_tells_what_matters_and_no_secret() {
     let file = format!(
         "timezone = 'UTC'\n[http]\nlisten = ['127.0.0.1:80', '[::1]:80']\n[push]\nallow = ['0.0.0.0/0', '10.1.2.3']\n\
          tokens = [{{ sha256 = '{token}' }}]\nhosts = 'tkb.example.org'\ntrusted_proxies = '10.0.0.0/8'\n\
+         [opening_hours]\nsunday = []\n[[closure]]\nfrom = '2026-12-24'\n\
+         [[timetable]]\nkind = 'ical'\nurl = 'https://cal.example.org/hunter2/{{room}}.ics'\n\
+         [[timetable]]\nkind = 'file'\nfile = 'x.csv'\n\
          [[room]]\nkey = 'a'\ntags = ['x', 'y']\n[[room]]\nkey = 'b'\ntags = ['y']\naliases = ['c']\n"
     );
     let summary = resolved(&file, &[], &[]).unwrap().summary();
@@ -199,6 +213,8 @@ fn the_summary_tells_what_matters_and_no_secret() {
          rooms      3 (at most 1000)\n\
          tags       x (1 room), y (2 rooms)\n\
          rules      0, aliases 1\n\
+         timetables ical cal.example.org, file x.csv; every 16m\n\
+         closures   1, and opening hours\n\
          timezone   UTC\n\
          history    history.sqlite3, acknowledged within 5s\n\
          limits     10000 PCs, 1000 sources\n\
@@ -207,4 +223,5 @@ fn the_summary_tells_what_matters_and_no_secret() {
     let open = resolved("[push]\nallow = '0.0.0.0/0'", &[], &["history.enabled=false"]).unwrap().summary();
     assert!(open.contains("push from  EVERYBODY (0.0.0.0/0), without a token\n"), "{open}");
     assert!(open.contains("history    off"), "{open}");
+    assert!(open.contains("timetables none\nclosures   0\n"), "{open}");
 }

@@ -1,0 +1,3 @@
+//! What we ask others for: each feed has its own task, asks in its own time, and speaks to the hub.
+
+pub mod timetable;

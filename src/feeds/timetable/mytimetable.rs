@@ -1,0 +1,266 @@
+//! MyTimetable (Semestry, once Eveoh), API v0: a room list, and a timetable a room.
+//!
+//! Its etiquette: the list is kept for an hour, timetables for 15 minutes, answers are compressed. Keys of rooms
+//! hold the academic year, so they are looked up anew every day. Who teaches is not read at all.
+
+use super::cache::Cache;
+use super::coverage::Coverage;
+use super::day::Day;
+use super::fetch::{FetchError, Fetcher, Got, Hosts, together};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use crate::core::room::RoomKey;
+use chrono::{DateTime, Utc};
+use reqwest::Url;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the list of rooms is kept.
+const LIST_AGE: Duration = Duration::from_secs(3_600);
+
+/// How many pages the list may have, and how many rooms: ten times the largest campus.
+const PAGES: usize = 100;
+const ENTRIES: usize = 100_000;
+
+/// A server.
+#[derive(Debug, Clone)]
+pub struct MyTimetable(Arc<Server>);
+
+#[derive(Debug)]
+struct Server {
+    /// Up to and with `api/v0`.
+    base: Url,
+    source: Option<String>,
+    coverage: Coverage,
+    text: TextRule,
+    fetcher: Fetcher,
+    lists: Cache<Day, Vec<Entry>>,
+    events: Cache<RoomKey, Vec<Event>>,
+}
+
+/// A line of the room list.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    host_key: String,
+    value: String,
+    #[serde(default)]
+    id: Option<Id>,
+}
+
+/// The list, as it is, and as it once was.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum List {
+    Wrapped { timetable: Vec<Entry> },
+    Bare(Vec<Entry>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    activity_description: Option<String>,
+    notes: Option<String>,
+    start_date: i64,
+    end_date: i64,
+    locations: Option<Vec<Location>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Location {
+    id: Option<Id>,
+    key: Option<String>,
+    name: Option<String>,
+    avoid_concurrency_location_ids: Option<Vec<Id>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Number(i64),
+    Text(String),
+}
+
+impl MyTimetable {
+    /// The server at `base`; `source` chooses one of its data sources. The token is the fetcher's.
+    pub fn new(
+        base: &Url,
+        source: Option<String>,
+        coverage: Coverage,
+        text: TextRule,
+        fetcher: Fetcher,
+    ) -> MyTimetable {
+        let mut base = base.clone();
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(&if path.ends_with("/api/v0") { path } else { format!("{path}/api/v0") });
+        base.set_query(None);
+        base.set_fragment(None);
+        let (lists, events) = (Cache::default(), Cache::default());
+        MyTimetable(Arc::new(Server { base, source, coverage, text, fetcher, lists, events }))
+    }
+
+    async fn pull(&self, pull: &Pull) -> Result<Timetable, Error> {
+        let server = &self.0;
+        let rooms = server.coverage.of(&pull.rooms);
+        server.events.retain(|key| rooms.iter().any(|room| room.key == *key));
+        let list = server.list(pull).await?;
+        let by_name: HashMap<String, &Entry> =
+            list.iter().map(|entry| (entry.host_key.trim().to_lowercase(), entry)).collect();
+        let entry = |room: &Room| by_name.get(&room.name.trim().to_lowercase()).copied();
+        let (known, unknown): (Vec<&Room>, Vec<&Room>) = rooms.iter().partition(|room| entry(room).is_some());
+        let mut timetable = Timetable::default();
+        if !unknown.is_empty() {
+            let names: Vec<&str> = unknown.iter().map(|room| room.key.as_str()).collect();
+            timetable.note(format!("rooms that are not known there: {}", names.join(", ")));
+        }
+
+        let hosts = Arc::new(Hosts::of([&server.base]));
+        let task = |room: &&Room| {
+            let (server, pull, hosts) = (server.clone(), pull.clone(), hosts.clone());
+            let (key, value) =
+                (room.key.clone(), entry(room).map(|entry| entry.value.clone()).unwrap_or_default());
+            async move { server.events_of(key, &value, &pull, &hosts).await }
+        };
+        let outcomes = together(known.iter().map(task).collect()).await;
+        let mut answers: Vec<(&Room, Arc<Vec<Event>>)> = Vec::new();
+        for (room, outcome) in known.iter().zip(outcomes) {
+            match outcome.unwrap_or(Err(Error::Crashed)) {
+                Ok(events) => answers.push((room, events)),
+                Err(error) => {
+                    timetable.problems.push(Problem { room: Some(room.key.clone()), error });
+                    answers.extend(server.events.last(&room.key).map(|events| (*room, events)));
+                }
+            }
+        }
+
+        // Rooms that must not be used at the same time are named by numbers that stand in other answers.
+        let mut ids: HashMap<&Id, &RoomKey> = HashMap::new();
+        for room in &known {
+            ids.extend(entry(room).and_then(|entry| entry.id.as_ref()).map(|id| (id, &room.key)));
+        }
+        for location in answers.iter().flat_map(|(_, events)| events.iter()).flat_map(Event::locations) {
+            let is_it = |room: &&&Room| {
+                entry(room).is_some_and(|entry| {
+                    location.key.as_ref() == Some(&entry.value)
+                        || location.name.as_ref() == Some(&entry.host_key)
+                })
+            };
+            if let (Some(id), Some(room)) = (&location.id, known.iter().find(is_it)) {
+                ids.insert(id, &room.key);
+            }
+        }
+        for (room, events) in &answers {
+            for event in events.iter() {
+                let blocked =
+                    event.locations().filter_map(|location| location.avoid_concurrency_location_ids.as_ref());
+                let blocked = blocked.flatten().filter_map(|id| ids.get(id).copied());
+                let booking = |room: &RoomKey| server.booking(room, event);
+                timetable.add([&room.key].into_iter().chain(blocked).filter_map(booking))?;
+            }
+        }
+        timetable.bookings.sort();
+        timetable.bookings.dedup();
+        Ok(timetable)
+    }
+}
+
+impl Provider for MyTimetable {
+    fn fetch<'a>(&'a self, pull: &'a Pull) -> Fetching<'a> {
+        Box::pin(self.pull(pull))
+    }
+}
+
+impl Server {
+    async fn list(&self, pull: &Pull) -> Result<Arc<Vec<Entry>>, Error> {
+        if let Some(list) = self.lists.fresh(&pull.day, pull.now, LIST_AGE) {
+            return Ok(list);
+        }
+        let mut entries: Vec<Entry> = Vec::new();
+        for _ in 0..PAGES {
+            let mut url = self.url(&["timetables"]);
+            url.query_pairs_mut()
+                .append_pair("type", "location")
+                .append_pair("limit", "0")
+                .append_pair("offset", &entries.len().to_string());
+            let (List::Wrapped { timetable: page } | List::Bare(page)) = self.ask(&url).await?;
+            // A server that knows no pages sends the first again.
+            let is_new =
+                page.first().is_some_and(|first| entries.iter().all(|entry| entry.value != first.value));
+            if !is_new {
+                self.lists.retain(|day| *day == pull.day);
+                return Ok(self.lists.put(pull.day, pull.now, entries));
+            }
+            entries.extend(page);
+            if entries.len() > ENTRIES {
+                break;
+            }
+        }
+        Err(Error::Malformed("its list of rooms does not end".into()))
+    }
+
+    async fn events_of(
+        &self,
+        room: RoomKey,
+        value: &str,
+        pull: &Pull,
+        hosts: &Hosts,
+    ) -> Result<Arc<Vec<Event>>, Error> {
+        if let Some(events) = self.events.fresh(&room, pull.now, pull.fresh) {
+            return Ok(events);
+        }
+        let mut url = self.url(&["timetables", value]);
+        url.query_pairs_mut()
+            .append_pair("startDate", &pull.day.start().timestamp_millis().to_string())
+            .append_pair("endDate", &pull.day.horizon().timestamp_millis().to_string());
+        let events: Vec<Event> =
+            hosts.ask(&url, self.fetch(&url)).await.map_err(Error::from).and_then(|it| parsed(&it))?;
+        Ok(self.events.put(room, pull.now, events))
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if let Some(source) = &self.source {
+            url.query_pairs_mut().append_pair("d", source);
+        }
+        url
+    }
+
+    async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
+        match self.fetcher.get(url, None).await? {
+            Got::Document(document, _) => Ok(document),
+            Got::Unchanged => Err(FetchError::Status(304)),
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, url: &Url) -> Result<T, Error> {
+        parsed(&self.fetch(url).await?)
+    }
+
+    fn booking(&self, room: &RoomKey, event: &Event) -> Option<Booking> {
+        let time = DateTime::<Utc>::from_timestamp_millis;
+        let (start, end) = (time(event.start_date)?, time(event.end_date)?);
+        let texts = [event.activity_description.as_deref(), event.notes.as_deref()];
+        let text = self.text.apply(texts.into_iter().flatten());
+        (start < end).then(|| Booking { room: room.clone(), start, end, text })
+    }
+}
+
+impl Event {
+    fn locations(&self) -> impl Iterator<Item = &Location> {
+        self.locations.iter().flatten()
+    }
+}
+
+/// All of it, or nothing of it (faults.md T2).
+fn parsed<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(document).map_err(|error| {
+        let what = if error.is_data() { "not what MyTimetable answers" } else { "not JSON" };
+        Error::Malformed(format!("{what}, at line {}, column {}", error.line(), error.column()))
+    })
+}

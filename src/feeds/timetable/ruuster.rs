@@ -1,0 +1,276 @@
+//! Ruuster: institutes, locations and the week of each location, in msgpack.
+
+use super::cache::Cache;
+use super::coverage::Coverage;
+use super::day::{Day, instant};
+use super::fetch::{FetchError, Fetcher, Got, Hosts, together};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use crate::core::room::RoomKey;
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono_tz::Tz;
+use reqwest::Url;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the list of institutes is kept.
+const INSTITUTES_AGE: Duration = Duration::from_secs(86_400);
+
+/// How long the list of locations is kept.
+const LOCATIONS_AGE: Duration = Duration::from_secs(3_600);
+
+/// The course under which rooms are reserved for something else, which the comment tells.
+const NO_COURSE: &str = "Reserveringen";
+
+/// A server.
+#[derive(Debug, Clone)]
+pub struct Ruuster(Arc<Server>);
+
+#[derive(Debug)]
+struct Server {
+    base: Url,
+    institute: Option<String>,
+    coverage: Coverage,
+    text: TextRule,
+    fetcher: Fetcher,
+    lists: Cache<&'static str, Vec<Named>>,
+    weeks: Cache<RoomKey, Vec<Event>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    id: Id,
+    name: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Number(i64),
+    Text(String),
+}
+
+#[derive(Debug, Deserialize)]
+struct Snapshot {
+    events: Vec<WrittenEvent>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WrittenEvent {
+    day: String,
+    starttime: String,
+    endtime: String,
+    eventperiods: Vec<WrittenPeriod>,
+    course: Option<WrittenCourse>,
+    comment: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WrittenPeriod {
+    startdate: String,
+    enddate: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct WrittenCourse {
+    name: Option<String>,
+}
+
+/// What takes place on one day of the week, in some periods of the year.
+#[derive(Debug)]
+struct Event {
+    /// From Monday, 0, on.
+    weekday: u32,
+    from: NaiveTime,
+    to: NaiveTime,
+    /// In UTC.
+    periods: Vec<(NaiveDateTime, NaiveDateTime)>,
+    course: String,
+    comment: String,
+}
+
+impl Ruuster {
+    /// The server at `base`, and its institute by name or number; without, the only one.
+    pub fn new(
+        base: &Url,
+        institute: Option<String>,
+        coverage: Coverage,
+        text: TextRule,
+        fetcher: Fetcher,
+    ) -> Ruuster {
+        let (base, lists, weeks) = (base.clone(), Cache::default(), Cache::default());
+        Ruuster(Arc::new(Server { base, institute, coverage, text, fetcher, lists, weeks }))
+    }
+
+    async fn pull(&self, pull: &Pull) -> Result<Timetable, Error> {
+        let server = &self.0;
+        let rooms = server.coverage.of(&pull.rooms);
+        server.weeks.retain(|key| rooms.iter().any(|room| room.key == *key));
+        let institute = server.institute(pull).await?;
+        let locations = server.list("locations", LOCATIONS_AGE, pull).await?;
+        let by_name: HashMap<String, &Id> =
+            locations.iter().map(|location| (location.name.trim().to_uppercase(), &location.id)).collect();
+        let location = |room: &Room| by_name.get(&room.name.trim().to_uppercase()).copied();
+        let (known, unknown): (Vec<&Room>, Vec<&Room>) =
+            rooms.iter().partition(|room| location(room).is_some());
+        let mut timetable = Timetable::default();
+        if !unknown.is_empty() {
+            let names: Vec<&str> = unknown.iter().map(|room| room.key.as_str()).collect();
+            timetable.note(format!("rooms that are not known there: {}", names.join(", ")));
+        }
+        let hosts = Arc::new(Hosts::of([&server.base]));
+        let task = |room: &&Room| {
+            let (server, pull, hosts) = (server.clone(), pull.clone(), hosts.clone());
+            let id = location(room).map(Id::to_string).unwrap_or_default();
+            let (key, path) = (
+                room.key.clone(),
+                ["snapshot".into(), "head".into(), institute.clone(), "location".into(), id],
+            );
+            async move { server.week(key, &path, &pull, &hosts).await }
+        };
+        let outcomes = together(known.iter().map(task).collect()).await;
+        for (room, outcome) in known.iter().zip(outcomes) {
+            let week = match outcome.unwrap_or(Err(Error::Crashed)) {
+                Ok(week) => Some(week),
+                Err(error) => {
+                    timetable.problems.push(Problem { room: Some(room.key.clone()), error });
+                    server.weeks.last(&room.key)
+                }
+            };
+            for event in week.iter().flat_map(|week| week.iter()) {
+                let text = match event.course.as_str() {
+                    NO_COURSE => server.text.apply([event.comment.as_str(), NO_COURSE]),
+                    course => server.text.apply([course, event.comment.as_str()]),
+                };
+                let booking = |day: Day| event.on(day, &room.key, &text);
+                timetable.add(pull.day.and_following().filter_map(booking))?;
+            }
+        }
+        Ok(timetable)
+    }
+}
+
+impl Provider for Ruuster {
+    fn fetch<'a>(&'a self, pull: &'a Pull) -> Fetching<'a> {
+        Box::pin(self.pull(pull))
+    }
+}
+
+impl Server {
+    async fn institute(&self, pull: &Pull) -> Result<String, Error> {
+        let institutes = self.list("institutes", INSTITUTES_AGE, pull).await?;
+        let found = match (&self.institute, institutes.as_slice()) {
+            (None, [only]) => Some(only),
+            (None, _) => {
+                return Err(Error::Malformed(format!(
+                    "there are {} institutes: say which one with \"institute\"",
+                    institutes.len()
+                )));
+            }
+            (Some(wanted), all) => all
+                .iter()
+                .find(|institute| institute.name.trim().eq_ignore_ascii_case(wanted))
+                .or_else(|| all.iter().find(|institute| institute.id.to_string() == *wanted)),
+        };
+        let found = found.ok_or_else(|| Error::Malformed("there is no such institute".into()))?;
+        Ok(found.id.to_string())
+    }
+
+    async fn list(&self, what: &'static str, age: Duration, pull: &Pull) -> Result<Arc<Vec<Named>>, Error> {
+        if let Some(list) = self.lists.fresh(&what, pull.now, age) {
+            return Ok(list);
+        }
+        let document = self.get(&["list".into(), what.into()]).await?;
+        Ok(self.lists.put(what, pull.now, parsed(&document)?))
+    }
+
+    async fn week(
+        &self,
+        room: RoomKey,
+        path: &[String],
+        pull: &Pull,
+        hosts: &Hosts,
+    ) -> Result<Arc<Vec<Event>>, Error> {
+        if let Some(week) = self.weeks.fresh(&room, pull.now, pull.fresh) {
+            return Ok(week);
+        }
+        let document = hosts.ask(&self.base, self.get(path)).await?;
+        let snapshot: Snapshot = parsed(&document)?;
+        let week: Option<Vec<Event>> = snapshot.events.into_iter().map(Event::parse).collect();
+        let week = week.ok_or_else(|| Error::Malformed("a day or a time that is none".into()))?;
+        Ok(self.weeks.put(room, pull.now, week))
+    }
+
+    async fn get(&self, path: &[String]) -> Result<Vec<u8>, FetchError> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url.query_pairs_mut().append_pair("format", "msgpack");
+        match self.fetcher.get(&url, None).await? {
+            Got::Document(document, _) => Ok(document),
+            Got::Unchanged => Err(FetchError::Status(304)),
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Id::Number(number) => write!(f, "{number}"),
+            Id::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Event {
+    fn parse(written: WrittenEvent) -> Option<Event> {
+        let time = |text: &str| NaiveTime::parse_from_str(text, "%H:%M:%S").ok();
+        let date = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%SZ").ok();
+        let days = ["mo", "tu", "we", "th", "fr", "sa", "su"];
+        let weekday = days.iter().position(|day| day.eq_ignore_ascii_case(&written.day))?;
+        let period = |period: &WrittenPeriod| Some((date(&period.startdate)?, date(&period.enddate)?));
+        Some(Event {
+            weekday: u32::try_from(weekday).ok()?,
+            from: time(&written.starttime)?,
+            to: time(&written.endtime)?,
+            periods: written.eventperiods.iter().map(period).collect::<Option<_>>()?,
+            course: written.course.and_then(|course| course.name).unwrap_or_default(),
+            comment: written.comment.unwrap_or_default(),
+        })
+    }
+
+    /// What it is on `day`: something if that is its day of the week, and one of its periods holds that date.
+    fn on(&self, day: Day, room: &RoomKey, text: &str) -> Option<Booking> {
+        let local =
+            |time: NaiveDateTime, zone: Tz| -> NaiveDate { time.and_utc().with_timezone(&zone).date_naive() };
+        let holds = |(first, last): &(NaiveDateTime, NaiveDateTime)| {
+            local(*first, day.zone) <= day.date && day.date <= local(*last, day.zone)
+        };
+        if day.date.weekday().num_days_from_monday() != self.weekday || !self.periods.iter().any(holds) {
+            return None;
+        }
+        let start = instant(day.zone, day.date.and_time(self.from));
+        let ends_on = if self.to < self.from { day.plus(1).date } else { day.date };
+        let end = instant(day.zone, ends_on.and_time(self.to)).max(start + TimeDelta::zero());
+        (start < end).then(|| Booking { room: room.clone(), start, end, text: text.to_owned() })
+    }
+}
+
+/// All of it, or nothing of it (faults.md T2).
+fn parsed<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
+    let mut rest = document;
+    let parsed = rmp_serde::from_read(&mut rest).map_err(|error| {
+        let what = match error {
+            rmp_serde::decode::Error::InvalidMarkerRead(_) | rmp_serde::decode::Error::InvalidDataRead(_) => {
+                "truncated"
+            }
+            _ => "not what Ruuster answers",
+        };
+        Error::Malformed(what.into())
+    })?;
+    if rest.is_empty() { Ok(parsed) } else { Err(Error::Malformed("something after its end".into())) }
+}
