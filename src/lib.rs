@@ -6,6 +6,7 @@
 //! - [`hub`] the one lock around it, and the requests that are held.
 //! - [`wire`] bytes to core types and back.
 //! - [`doors`] accept, parse, one verb of the hub, answer.
+//! - [`feeds`] what we ask others for: timetables.
 //! - [`history`] what happened, in SQLite, on its own threads.
 //! - [`setup`] what an administrator wrote, and what it means.
 //! - [`client`] the other side of the wire, for [`commands`].

@@ -141,6 +141,11 @@ fn json_may_not_be_written_elsewhere() {
     found(&names(r#"const A: &str = "{\"error\":\"{}\"}";"#), &["writes JSON by hand"]);
     found(&names(r#"const A: &str = "the key {\"} is: bad";"#), &[]);
     found(&json_outside_wire(&one("src/wire/a.rs", "use serde::Serialize;")), &[]);
+    // A provider reads its server's format, and who combines providers does not.
+    let feeds = |path| json_outside_wire(&one(path, "use serde::Deserialize;"));
+    found(&feeds("src/feeds/timetable/ruuster.rs"), &[]);
+    found(&feeds("src/feeds/timetable/board.rs"), &["serde::Deserialize"]);
+    found(&feeds("src/doors/ruuster.rs"), &["serde::Deserialize"]);
 }
 
 #[test]

@@ -68,8 +68,10 @@ pub struct Pulled {
     pub bookings: Result<usize, Error>,
     /// What it could not have, and what should be known.
     pub remarks: Vec<String>,
-    /// Whether anything is wrong.
+    /// Whether nothing is wrong.
     pub is_good: bool,
+    /// Whether it knows anything else than before.
+    pub is_news: bool,
 }
 
 impl Board {
@@ -170,6 +172,7 @@ impl Known {
     /// Takes over what a pull has brought; what it has not brought stays as it was.
     fn take(&mut self, index: usize, outcome: Result<Timetable, Error>) -> Pulled {
         let label = self.feed.label.clone();
+        let mut is_news = false;
         let (bookings, remarks, is_good) = match outcome {
             Ok(timetable) => {
                 let problem = |problem: &super::Problem| match &problem.room {
@@ -178,13 +181,17 @@ impl Known {
                 };
                 let mut remarks: Vec<String> = timetable.problems.iter().map(problem).collect();
                 remarks.extend(timetable.notes);
-                self.bookings = timetable.bookings;
+                // Those who expand in any order would seem to say something new at every pull.
+                let mut bookings = timetable.bookings;
+                bookings.sort_unstable();
+                is_news = bookings != self.bookings;
+                self.bookings = bookings;
                 (Ok(self.bookings.len()), remarks, timetable.problems.is_empty())
             }
             Err(error) => (Err(error.clone()), vec![error.to_string()], false),
         };
         self.tell(&remarks, is_good);
-        Pulled { label, index, bookings, remarks, is_good }
+        Pulled { label, index, bookings, remarks, is_good, is_news }
     }
 
     fn tell(&mut self, remarks: &[String], is_good: bool) {

@@ -264,3 +264,57 @@ fn parsed<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
         Error::Malformed(format!("{what}, at line {}, column {}", error.line(), error.column()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fetch::Terms;
+    use super::*;
+
+    #[test]
+    fn addresses_are_made_of_the_base_and_escaped_keys() {
+        let second = Duration::from_secs(1);
+        let terms = Terms { connect: second, total: second, max_size: 1 };
+        for (base, source, expected) in [
+            ("https://tt.example", None, "https://tt.example/api/v0/timetables/2026!location!a%2Fb%3F"),
+            (
+                "https://tt.example/x/api/v0/",
+                None,
+                "https://tt.example/x/api/v0/timetables/2026!location!a%2Fb%3F",
+            ),
+            (
+                "https://tt.example/?q#f",
+                Some("2026"),
+                "https://tt.example/api/v0/timetables/2026!location!a%2Fb%3F?d=2026",
+            ),
+        ] {
+            let base = Url::parse(base).unwrap();
+            let fetcher = Fetcher::new(terms, &[Url::parse("http://x/").unwrap()], None).unwrap();
+            let text = TextRule { cut: None, placeholder: String::new() };
+            let server =
+                MyTimetable::new(&base, source.map(str::to_owned), Coverage::default(), text, fetcher);
+            assert_eq!(server.0.url(&["timetables", "2026!location!a/b?"]).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_taken_with_all_that_may_be_missing_and_nothing_that_is_wrong() {
+        for (text, fits) in [
+            (r#"[]"#, true),
+            (r#"[{"startDate": 1, "endDate": 2}]"#, true),
+            (
+                r#"[{"startDate": 1, "endDate": 2, "activityDescription": null, "notes": null, "locations": null}]"#,
+                true,
+            ),
+            (
+                r#"[{"startDate": 1, "endDate": 2, "locations": [{"id": "x"}, {"id": 5, "avoidConcurrencyLocationIds": null}]}]"#,
+                true,
+            ),
+            (r#"[{"startDate": 1, "endDate": 2, "staffMembers": "whatever"}]"#, true),
+            (r#"[{"startDate": "1", "endDate": 2}]"#, false),
+            (r#"[{"endDate": 2}]"#, false),
+            (r#"{}"#, false),
+        ] {
+            assert_eq!(parsed::<Vec<Event>>(text.as_bytes()).is_ok(), fits, "{text}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use super::day::{Day, instant};
 use super::fetch::{FetchError, Fetcher, Got, Hosts, together};
 use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
 use crate::core::room::RoomKey;
-use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 use reqwest::Url;
 use serde::Deserialize;
@@ -255,7 +255,7 @@ impl Event {
         }
         let start = instant(day.zone, day.date.and_time(self.from));
         let ends_on = if self.to < self.from { day.plus(1).date } else { day.date };
-        let end = instant(day.zone, ends_on.and_time(self.to)).max(start + TimeDelta::zero());
+        let end = instant(day.zone, ends_on.and_time(self.to));
         (start < end).then(|| Booking { room: room.clone(), start, end, text: text.to_owned() })
     }
 }
@@ -273,4 +273,70 @@ fn parsed<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
         Error::Malformed(what.into())
     })?;
     if rest.is_empty() { Ok(parsed) } else { Err(Error::Malformed("something after its end".into())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(day: &str, from: &str, to: &str, periods: &[(&str, &str)]) -> Option<Event> {
+        let period = |(first, last): &(&str, &str)| WrittenPeriod {
+            startdate: (*first).into(),
+            enddate: (*last).into(),
+        };
+        Event::parse(WrittenEvent {
+            day: day.into(),
+            starttime: from.into(),
+            endtime: to.into(),
+            eventperiods: periods.iter().map(period).collect(),
+            course: None,
+            comment: None,
+        })
+    }
+
+    #[test]
+    fn an_event_is_on_its_weekday_within_its_periods() {
+        // From local midnight to local midnight, in UTC, once of summer and once of winter.
+        let periods = [
+            ("2026-08-30 22:00:00Z", "2026-10-18 22:00:00Z"),
+            ("2026-11-22 23:00:00Z", "2026-11-29 23:00:00Z"),
+        ];
+        let monday = event("mo", "10:45:00", "12:30:00", &periods).unwrap();
+        let room = RoomKey::parse("a").unwrap();
+        for (date, expected) in [
+            ("2026-08-24", None),
+            ("2026-08-31", Some("2026-08-31T08:45:00+00:00")),
+            ("2026-10-19", Some("2026-10-19T08:45:00+00:00")),
+            ("2026-10-26", None),
+            ("2026-11-23", Some("2026-11-23T09:45:00+00:00")),
+            ("2026-11-24", None),
+            ("2026-11-30", Some("2026-11-30T09:45:00+00:00")),
+            ("2026-12-07", None),
+        ] {
+            let day = Day { date: date.parse().unwrap(), zone: chrono_tz::Europe::Amsterdam };
+            let found = monday.on(day, &room, "x").map(|booking| booking.start.to_rfc3339());
+            assert_eq!(found.as_deref(), expected, "{date}");
+        }
+    }
+
+    #[test]
+    fn an_event_may_go_on_after_midnight_and_takes_time() {
+        let (room, always) =
+            (RoomKey::parse("a").unwrap(), [("2000-01-01 00:00:00Z", "2100-01-01 00:00:00Z")]);
+        let day = Day { date: "2026-11-23".parse().unwrap(), zone: Tz::UTC };
+        for (from, to, minutes) in [("22:00:00", "02:00:00", Some(240)), ("10:00:00", "10:00:00", None)] {
+            let booking = event("mo", from, to, &always).unwrap().on(day, &room, "x");
+            assert_eq!(booking.map(|booking| (booking.end - booking.start).num_minutes()), minutes, "{from}");
+        }
+        for (day, from, date) in [
+            ("xx", "10:00:00", "2026-01-01 00:00:00Z"),
+            ("mo", "24:00:00", "2026-01-01 00:00:00Z"),
+            ("mo", "10:00:00", "2026-01-01"),
+        ] {
+            assert!(
+                event(day, from, "11:00:00", &[(date, "2026-01-01 00:00:00Z")]).is_none(),
+                "{day} {from} {date}"
+            );
+        }
+    }
 }

@@ -119,7 +119,7 @@ impl Task {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 pulled = self.board.next(self::now, chance), if self.board.is_busy() => {
-                    self.is_unpublished |= pulled.is_some();
+                    self.is_unpublished |= pulled.is_some_and(|pulled| pulled.is_news);
                 }
                 () = self.hub.room_appeared() => {
                     let allowed = self.last_newcomers.map_or(now, |last| last + BETWEEN);

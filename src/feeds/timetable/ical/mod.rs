@@ -38,7 +38,7 @@ pub enum Source {
     Template(Template),
     /// One a room.
     Each(Vec<(RoomKey, Place)>),
-    /// One of many rooms, which its LOCATIONs name.
+    /// One of many rooms, told apart by LOCATION.
     Combined(Place, Matcher),
 }
 

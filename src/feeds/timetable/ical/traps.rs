@@ -449,3 +449,49 @@ fn ten_megabytes_are_read_within_the_budget() {
     // Of every weekly one there is one a week, and eight days hold one weekday twice.
     assert!(found.len() >= number / 2 && bad == 0, "{} of {number}", found.len());
 }
+
+mod damage {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EXCHANGE: &str = include_str!("../../../../tests/data/timetables/exchange.ics");
+
+    /// Numbers and words that rules, dates and lengths are made of, and what does not belong there.
+    fn scrap() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[0-9]{1,9}",
+            "[-+]?[0-9]{1,3}(MO|SU)?",
+            "(FREQ=)?(YEARLY|MONTHLY|WEEKLY|DAILY|HOURLY|MINUTELY|SECONDLY);?",
+            "(;BY(DAY|MONTHDAY|YEARDAY|WEEKNO|SETPOS|HOUR|MONTH)=|;COUNT=|;INTERVAL=|;UNTIL=)[-0-9,MOTU]{0,8}",
+            "(99991231|00000101|20261123)T?(235960|240000|020000)?Z?",
+            "-?P[0-9]{0,9}[WDTHMS]{0,3}",
+            "[:;,\"=\\\\]",
+            "\\PC{0,6}",
+        ]
+    }
+
+    proptest! {
+        // Six thousand have been tried; these are for what changes.
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn t2_no_damage_makes_a_calendar_panic_or_go_on_for_ever(
+            scraps in prop::collection::vec((0usize..4000, 0usize..12, scrap()), 1..6)
+        ) {
+            let mut text = EXCHANGE.to_owned();
+            for (at, length, scrap) in scraps {
+                let at = at % text.len();
+                let end = (at + length).min(text.len());
+                if text.is_char_boundary(at) && text.is_char_boundary(end) {
+                    text.replace_range(at..end, &scrap);
+                }
+            }
+            if let Ok(feed) = read::feed(text.as_bytes(), None, Amsterdam) {
+                let day = Day { date: "2026-11-23".parse().unwrap(), zone: Amsterdam };
+                let (found, _) = expand::occurrences(&feed, day, Budget::new()).unwrap();
+                for it in found {
+                    prop_assert!(it.start < it.end && it.start < day.horizon() && it.end > day.start());
+                }
+            }
+        }
+    }
+}
