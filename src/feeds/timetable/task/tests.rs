@@ -134,7 +134,9 @@ async fn a_new_day_is_shown_at_midnight_from_what_is_known_and_survives_a_server
     assert_eq!(listener.next().await, [row("a", "2026-11-23 of pull 1")]);
     at("2026-11-23T23:00:00Z");
     assert_eq!(listener.next().await, [row("a", "2026-11-24 of pull 1")], "at once, before anybody is asked");
+    let shown = tokio::time::Instant::now();
     assert_eq!(listener.next().await, [row("a", "2026-11-24 of pull 2")], "and then it is asked for");
+    assert!(shown.elapsed() < Duration::from_secs(60), "not when it would have been anyway");
     // From the third pull on the server is down, and its bookings of the next day are known all the same.
     let version = hub.versions().schedule;
     tokio::time::sleep(Duration::from_secs(3_600)).await;
