@@ -99,7 +99,11 @@ impl Listener {
 
     fn poll(&self, asks: Vec<Ask>) {
         let token = Token::parse("listener").unwrap();
-        let polled = self.hub.poll(Poll { token, asks }, Box::new(Heard(self.said.clone())), Instant::now());
+        let polled = self.hub.poll(
+            Poll { token, near: None, asks },
+            Box::new(Heard(self.said.clone())),
+            Instant::now(),
+        );
         assert!(polled.is_ok());
     }
 
