@@ -4,7 +4,7 @@
 //! is all decided on the head of a request, before any of the body is read (faults.md P1 to P5).
 
 use super::Porch;
-use super::http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target};
+use super::http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target, Turn};
 use crate::core::push::Push;
 use crate::core::source::Source;
 use crate::hub::{Hub, wall_clock};
@@ -88,6 +88,8 @@ impl Ingest {
         let peer = peer.to_canonical();
         let place = if contains(&self.terms.allow, peer) || contains(&self.terms.trusted_proxies, peer) {
             // One that finds no place waits with nothing read: its bytes are the kernel's.
+            // It is not idle while it does, and passes the turn on to the client when it reads.
+            socket.pass(Turn::Task);
             let places = self.places.clone();
             self.porch.shutdown.run_until_cancelled(places.acquire_owned()).await.and_then(Result::ok)
         } else {
