@@ -169,12 +169,11 @@ impl Connection {
         if !self.rest.is_empty() {
             return Poll::Ready(if self.socket.begin() { Next::Some } else { Next::Ended });
         }
-        if self.socket.is_stopping() {
-            return Poll::Ready(Next::Nothing);
-        }
         READ.with_borrow_mut(|buffer| {
-            let read = match ready!(self.socket.poll_read(cx, buffer)) {
-                Ok(n) if n > 0 => buffer.get(..n).unwrap_or_default(),
+            let read = match self.socket.poll_read(cx, buffer) {
+                Poll::Ready(Ok(n)) if n > 0 => buffer.get(..n).unwrap_or_default(),
+                // What had come when the daemon was told to stop is answered; for more it does not wait.
+                Poll::Pending if !self.socket.is_stopping() => return Poll::Pending,
                 _ => return Poll::Ready(Next::Nothing),
             };
             if !self.socket.begin() {
