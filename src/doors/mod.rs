@@ -83,6 +83,8 @@ impl Sockets {
     fn add(&mut self, socket: &Arc<Socket>) {
         if self.0.len() == self.0.capacity() {
             self.0.retain(|socket| socket.strong_count() > 0);
+            // Room for as many again: where few were gone, the next would have all looked at once more.
+            self.0.reserve(self.0.len().max(1));
         }
         self.0.push(Arc::downgrade(socket));
     }
