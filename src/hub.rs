@@ -50,6 +50,8 @@ struct Inner {
     /// The held requests, by the place of their channel.
     held: Vec<Option<(HoldId, Box<dyn Recipient>)>>,
     unsaved: Unsaved,
+    /// Those that were given to the history last.
+    saving: Vec<Acknowledgement>,
     /// What the clock sleeps until.
     alarm: Option<Instant>,
 }
@@ -108,7 +110,8 @@ impl Deliveries {
 impl Hub {
     /// The hub around a house and its history.
     pub fn new(house: House, history: History) -> Hub {
-        let inner = Inner { house, held: Vec::new(), unsaved: Unsaved::default(), alarm: None };
+        let inner =
+            Inner { house, held: Vec::new(), unsaved: Unsaved::default(), saving: Vec::new(), alarm: None };
         Hub { inner: Mutex::new(inner), history, earlier: Notify::new(), room_appeared: Notify::new() }
     }
 
@@ -272,7 +275,7 @@ impl Hub {
                         () = tokio::time::sleep_until(at.into()) => {
                             let now = Instant::now();
                             self.tick(now).send().await;
-                            self.save_filters(now, History::reserve_spare);
+                            self.save_filters(now);
                         }
                         () = self.earlier.notified() => {}
                     }
@@ -290,9 +293,13 @@ impl Hub {
 
     /// What is to be remembered of the state at a clean stop, beside the history. What is not saved yet is.
     pub fn last_words(&self) -> (Versions, Digests) {
-        let now = Instant::now();
-        self.lock().unsaved.hasten(now);
-        self.save_filters(now, |history| history.reserve().ok());
+        let unsaved = self.lock().unsaved.take();
+        for part in unsaved {
+            match self.history.reserve() {
+                Ok(place) => drop(place.record(Record::Filters(part))),
+                Err(Full) => tracing::warn!(filters = part.len(), "not saved: the history cannot keep up"),
+            }
+        }
         let inner = self.lock();
         (inner.house.versions(), inner.house.digests())
     }
@@ -307,17 +314,26 @@ impl Hub {
         inner.take(vec![ticked.timed_out])
     }
 
-    /// Has the filters saved that are due, as far as the history has places for them.
-    fn save_filters(&self, now: Instant, place: impl Fn(&History) -> Option<Place>) {
+    /// Has the filters saved that are due, as far as the history has places for them. Those that were given to it
+    /// before must be on the disk: while that takes none, they wait where there is one of each channel.
+    fn save_filters(&self, now: Instant) {
         let mut inner = self.lock();
         if inner.unsaved.due().is_none_or(|due| due > now) {
+            return;
+        }
+        inner.saving.retain_mut(Acknowledgement::is_pending);
+        if !inner.saving.is_empty() {
+            inner.unsaved.put_off(now);
             return;
         }
         let parts = inner.unsaved.take();
         drop(inner);
         for part in parts {
-            match place(&self.history) {
-                Some(place) => drop(place.record(Record::Filters(part))),
+            match self.history.reserve_spare() {
+                Some(place) => {
+                    let saved = place.record(Record::Filters(part));
+                    self.lock().saving.push(saved);
+                }
                 None => self.lock().unsaved.keep(part, now),
             }
         }

@@ -31,6 +31,7 @@ use crate::core::version::Versions;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use writer::Writing;
 
@@ -250,6 +251,11 @@ impl Place {
 pub struct Acknowledgement(Option<oneshot::Receiver<()>>);
 
 impl Acknowledgement {
+    /// Whether the record is yet to reach the disk.
+    pub fn is_pending(&mut self) -> bool {
+        self.0.as_mut().is_some_and(|durable| matches!(durable.try_recv(), Err(TryRecvError::Empty)))
+    }
+
     /// Waits until the record is on the disk.
     ///
     /// # Errors

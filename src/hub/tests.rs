@@ -46,7 +46,7 @@ async fn c3_filters_wait_for_the_disk_once_however_often_they_are_set() {
         let poll = Poll { token: Token::parse("t").unwrap(), near: None, asks };
         assert!(hub.poll(poll, Box::new(Anybody), now).is_ok());
         now += second;
-        hub.save_filters(now, History::reserve_spare);
+        hub.save_filters(now);
     }
     let waiting = history.status().backlog;
     assert!(waiting <= 2, "{waiting} records of one channel's filter");

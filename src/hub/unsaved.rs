@@ -22,7 +22,7 @@ impl Unsaved {
     /// As many as are kept on the disk. Beyond it, while that takes none, those of new channels are not saved.
     const MAX: usize = 50_000;
 
-    /// How many are given to the history at once: a push that comes behind them waits for no more.
+    /// How many are one record of the history.
     const TOGETHER: usize = 1_000;
 
     /// A channel has set its filter.
@@ -32,7 +32,10 @@ impl Unsaved {
 
     /// A channel has ended.
     pub(super) fn end(&mut self, token: Token, at: Timestamp, now: Instant) {
-        self.note(token, now, |(_, ended)| *ended = Some(at));
+        // As many end at once as there are; the places of those that set a filter are not for them.
+        if self.filters.len() < Self::MAX / 2 || self.filters.contains_key(&token) {
+            self.note(token, now, |(_, ended)| *ended = Some(at));
+        }
     }
 
     /// When some are to be saved.
@@ -40,9 +43,9 @@ impl Unsaved {
         self.due
     }
 
-    /// What there is, is due.
-    pub(super) fn hasten(&mut self, now: Instant) {
-        self.due = self.due.map(|due| due.min(now));
+    /// They are asked for again later.
+    pub(super) fn put_off(&mut self, now: Instant) {
+        self.due = Some(now + Self::GATHERED);
     }
 
     /// Takes out those that are to be saved now, in parts.
@@ -146,6 +149,7 @@ mod tests {
             unsaved.set(token(i), Filter::nothing(), now);
         }
         unsaved.set(token(0), filter(), now);
+        unsaved.end(token(Unsaved::MAX + 1), Timestamp(7), now);
         let parts = unsaved.take();
         assert!(parts.iter().all(|part| part.len() <= Unsaved::TOGETHER));
         let all: Vec<SavedFilter> = parts.into_iter().flatten().collect();
