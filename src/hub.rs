@@ -8,23 +8,26 @@
 
 use crate::core::channel::{ChannelId, HoldId};
 use crate::core::house::House;
+use crate::core::lineage::{InstanceId, Lineage, Link};
 use crate::core::message::{HistoricRange, HistoricUpdate};
 use crate::core::poll::{Census, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
 use crate::core::push::{Push, Refused};
 use crate::core::room::RoomKey;
 use crate::core::schedule::Reservation;
 use crate::core::source::Timestamp;
-use crate::core::state::Digests;
+use crate::core::state::{Digests, Lead};
 use crate::core::version::Versions;
-use crate::history::{Acknowledgement, Full, History, Place, ReadError, Record};
+use crate::history::{Acknowledgement, Full, History, ReadError, Record};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 mod unsaved;
 
 use unsaved::Unsaved;
+
+pub use crate::history::Place;
 
 /// A request that is held.
 ///
@@ -43,6 +46,9 @@ pub struct Hub {
     earlier: Notify,
     /// Told when a push has brought a room.
     room_appeared: Notify,
+    /// Whom this daemon follows, if anybody, and how that goes.
+    lineage: watch::Sender<Lineage>,
+    link: watch::Sender<Link>,
 }
 
 struct Inner {
@@ -112,7 +118,14 @@ impl Hub {
     pub fn new(house: House, history: History) -> Hub {
         let inner =
             Inner { house, held: Vec::new(), unsaved: Unsaved::default(), saving: Vec::new(), alarm: None };
-        Hub { inner: Mutex::new(inner), history, earlier: Notify::new(), room_appeared: Notify::new() }
+        Hub {
+            inner: Mutex::new(inner),
+            history,
+            earlier: Notify::new(),
+            room_appeared: Notify::new(),
+            lineage: watch::Sender::new(Lineage::of(draw_id())),
+            link: watch::Sender::new(Link::None),
+        }
     }
 
     /// A part of the history. It is no part of the state: no lock is taken.
@@ -184,6 +197,40 @@ impl Hub {
         };
         drop(place.record(Record::Versions(versions)));
         inner.take(deliveries)
+    }
+
+    /// Takes over the rooms and tags of a master; returns how many entries were left out, too.
+    pub fn follow(&self, lead: &Lead, place: Place, now: Instant) -> (Deliveries, usize) {
+        let mut inner = self.lock();
+        let (followed, skipped) = inner.house.follow(lead, now);
+        let Some((change, deliveries)) = followed else { return (Deliveries::default(), skipped) };
+        drop(place.record(Record::Versions(change.versions)));
+        let deliveries = inner.take(deliveries);
+        drop(inner);
+        if change.room_appeared {
+            self.room_appeared.notify_one();
+        }
+        (deliveries, skipped)
+    }
+
+    /// Who this daemon is, and whom it follows.
+    pub fn lineage(&self) -> Lineage {
+        self.lineage.borrow().clone()
+    }
+
+    /// Notes whom this daemon follows.
+    pub fn set_lineage(&self, lineage: Lineage) {
+        self.lineage.send_replace(lineage);
+    }
+
+    /// How this daemon stands to its master.
+    pub fn link(&self) -> Link {
+        *self.link.borrow()
+    }
+
+    /// Notes how this daemon stands to its master.
+    pub fn set_link(&self, link: Link) {
+        self.link.send_replace(link);
     }
 
     /// A request on a channel, answered by `recipient`: at once, or when there is something to say. In
@@ -381,6 +428,17 @@ impl Inner {
             _ => None,
         }
     }
+}
+
+/// The name of this daemon among those that follow one another. Without random bits, the time will do: it is no
+/// secret.
+fn draw_id() -> InstanceId {
+    let mut bits = [0; 16];
+    if getrandom::fill(&mut bits).is_err() {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        bits = (since.as_nanos() ^ u128::from(std::process::id()) << 96).to_be_bytes();
+    }
+    InstanceId::from_random(bits)
 }
 
 /// Now, as the history has it.

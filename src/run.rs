@@ -7,6 +7,7 @@ use crate::doors::http::Limits;
 use crate::doors::ingest::{self, Ingest};
 use crate::doors::joyce::Joyce;
 use crate::doors::{Porch, Web};
+use crate::feeds::master::{self, BadAddress};
 use crate::feeds::timetable::task;
 use crate::history::{self, History, OpenError, Options, Restored};
 use crate::hub::Hub;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
+mod mirror;
 pub(crate) mod timetables;
 
 /// Of how many channels the filter is kept after their end (faults.md C3): at some 200 bytes each,
@@ -36,6 +38,9 @@ pub enum RunError {
     /// A timetable can never be had.
     #[error(transparent)]
     Timetable(#[from] timetables::BadTimetable),
+    /// The master can never be asked.
+    #[error("the master cannot be followed: {0}")]
+    Master(#[from] BadAddress),
     /// It was opened by a thread that is gone.
     #[error("opening the history was interrupted")]
     Interrupted,
@@ -50,7 +55,7 @@ impl RunError {
             )
             | RunError::Close(_)
             | RunError::Interrupted => 1,
-            RunError::History(_) | RunError::Timetable(_) => 78,
+            RunError::History(_) | RunError::Timetable(_) | RunError::Master(_) => 78,
         }
     }
 }
@@ -62,12 +67,19 @@ impl RunError {
 /// When the history cannot be opened, or not be closed in order; and when a timetable can never be had.
 pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
     let timetables = timetables::plan(&setup)?;
+    let master = mirror::plan(&setup)?;
     let (history, restored) = open_history(&setup).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
     let porch = shutdown::porch(shutdown);
     open_doors(&setup, listeners, &hub, &porch);
-    if timetables.has_any() {
+    let timetables_shown = timetables.has_any();
+    if timetables_shown {
         porch.tasks.spawn(task::run(timetables, hub.clone(), Utc::now, porch.shutdown.clone()));
+    }
+
+    if let Some(master) = master {
+        let master = if timetables_shown { master.without_schedule() } else { master };
+        porch.tasks.spawn(master::run(master, hub.clone(), porch.shutdown.clone()));
     }
 
     let clock = tokio::spawn({
@@ -123,6 +135,9 @@ fn house(setup: &Setup, restored: Restored) -> House {
     };
     let remains = Remains { pcs: restored.pcs, sources: restored.sources, versions: restored.versions };
     let mut house = House::new(plan, remains, restored.digests, terms);
+    if setup.mirror.is_some() {
+        house.set_following();
+    }
     let now = Instant::now();
     // They come newest first, and the oldest are forgotten first.
     for (token, filter, ago) in restored.filters.into_iter().rev() {
@@ -169,6 +184,7 @@ fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch
         },
         max_connections: push.max_connections,
         acknowledge_within: setup.history.acknowledge_within,
+        refused: mirror::refusal(setup),
     };
     let ingest = Ingest::new(hub.clone(), terms, porch.clone());
     for listener in listeners.push {

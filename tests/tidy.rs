@@ -21,7 +21,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("history", &["core"]),
     ("hub", &["core", "history"]),
     ("doors", &["core", "wire", "hub"]),
-    ("feeds", &["core", "wire", "hub"]),
+    // A mirror is a client of its master.
+    ("feeds", &["core", "wire", "hub", "client"]),
     ("setup", &["core"]),
     ("client", &["core", "wire"]),
     // What puts the daemon together.

@@ -14,6 +14,8 @@ pub struct Conversation {
     wanted: Vec<Ask>,
     token: Option<Token>,
     next: Next,
+    /// The next request that is no hello asks for the tagMap, too.
+    asks_tag_map: bool,
     /// The PCs of the last `roomMap`.
     listed: HashSet<PcName>,
     /// PCs that were named but not listed, and have been asked about since the last `roomMap` that
@@ -43,6 +45,7 @@ impl Conversation {
             wanted,
             token: None,
             next: Next::Hello,
+            asks_tag_map: false,
             listed: HashSet::new(),
             strangers: HashSet::new(),
         }
@@ -51,6 +54,17 @@ impl Conversation {
     /// What people watch: tags, rooms, reservations, states; in an order in which no state comes before its room.
     pub fn watching(filter: TagFilter) -> Conversation {
         Conversation::new(filter, vec![Ask::TagMap, Ask::RoomMap, Ask::Schedule, Ask::Occupation])
+    }
+
+    /// What a mirror follows. The original ends a request for the tagMap without an answer, so that who follows it
+    /// asks for that only when the daemon has proved to be another: [`Conversation::ask_tag_map`].
+    pub fn following() -> Conversation {
+        Conversation::new(TagFilter::Everything, vec![Ask::RoomMap, Ask::Schedule, Ask::Occupation])
+    }
+
+    /// Has the next request that is no hello ask for the tagMap.
+    pub fn ask_tag_map(&mut self) {
+        self.asks_tag_map = true;
     }
 
     /// Whether the next request asks for everything.
@@ -68,13 +82,17 @@ impl Conversation {
                     std::iter::once(Ask::SetFilter(change)).chain(self.wanted.iter().cloned()).collect();
                 request(self.token.as_ref(), &asks)
             }
-            Next::Rooms => request(self.token.as_ref(), &[Ask::RoomMap]),
-            Next::Poll => request(self.token.as_ref(), &[]),
+            Next::Rooms | Next::Poll => {
+                let tag_map = self.asks_tag_map.then_some(Ask::TagMap);
+                let rooms = (self.next == Next::Rooms).then_some(Ask::RoomMap);
+                request(self.token.as_ref(), &tag_map.into_iter().chain(rooms).collect::<Vec<_>>())
+            }
         }
     }
 
     /// The request was answered.
     pub fn heard(&mut self, reply: &Reply) {
+        self.asks_tag_map &= self.is_hello();
         let mut welcomed = false;
         let mut strange = false;
         for message in &reply.messages {
@@ -114,13 +132,14 @@ impl Conversation {
     /// No usable answer came, so nobody knows what the daemon did with the request: begin anew, on the
     /// same channel.
     pub fn failed(&mut self) {
+        self.asks_tag_map = false;
         self.next = Next::Hello;
     }
 
     /// The daemon refused the request, perhaps for its token: begin anew, on a new channel.
     pub fn refused(&mut self) {
         self.token = None;
-        self.next = Next::Hello;
+        self.failed();
     }
 }
 

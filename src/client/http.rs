@@ -1,5 +1,7 @@
 //! One request to a daemon and its whole answer, both bounded.
 
+use crate::core::lineage::{InstanceId, Lineage};
+use crate::wire::VIA;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
@@ -13,6 +15,18 @@ pub struct Server {
     client: reqwest::Client,
     url: Url,
     secret: Option<HeaderValue>,
+    via: Option<HeaderValue>,
+}
+
+/// An answer that is a success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Whom the daemon says that it follows, where it says so.
+    pub lineage: Option<Lineage>,
+    /// Its body.
+    pub body: Bytes,
 }
 
 /// Why an address cannot be used.
@@ -123,7 +137,7 @@ impl Server {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| BadAddress::Client(cause(&error)))?;
-        Ok(Server { client, url, secret: None })
+        Ok(Server { client, url, secret: None, via: None })
     }
 
     /// The same server, asked with a bearer token. False where no header can hold that token.
@@ -133,6 +147,11 @@ impl Server {
         value.set_sensitive(true);
         self.secret = Some(value);
         true
+    }
+
+    /// The same server, told who asks: a mirror of this name.
+    pub(super) fn set_asker(&mut self, name: &InstanceId) {
+        self.via = HeaderValue::from_str(name.as_str()).ok();
     }
 
     /// Where no path is written, `path` is meant.
@@ -150,16 +169,19 @@ impl Server {
         url.to_string()
     }
 
-    /// Posts `body` and returns the status and the body of an answer that is a success.
+    /// Posts `body` and returns an answer that is a success.
     ///
     /// Without a Content-Type, as the deployed clients do: both ports take it as what it is.
     ///
     /// # Errors
     /// When there is no such answer.
-    pub async fn post(&self, body: Bytes) -> Result<(u16, Bytes), HttpError> {
+    pub async fn post(&self, body: Bytes) -> Result<Answer, HttpError> {
         let mut request = self.client.post(self.url.clone()).body(body);
         if let Some(secret) = &self.secret {
             request = request.header(AUTHORIZATION, secret.clone());
+        }
+        if let Some(name) = &self.via {
+            request = request.header(VIA, name.clone());
         }
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
@@ -168,6 +190,7 @@ impl Server {
         if status.is_redirection() {
             return Err(HttpError::Redirected(header(LOCATION).unwrap_or_else(|| "nowhere".into())));
         }
+        let lineage = response.headers().get(VIA).and_then(|value| Lineage::parse(value.to_str().ok()?));
         let retry_after = header(RETRY_AFTER).and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -179,7 +202,7 @@ impl Server {
         let body = Bytes::from(body);
         let status_code = status.as_u16();
         if status.is_success() {
-            Ok((status_code, body))
+            Ok(Answer { status: status_code, lineage, body })
         } else {
             Err(HttpError::Status { status: status_code, retry_after, body })
         }

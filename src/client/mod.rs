@@ -12,7 +12,7 @@ mod testing;
 mod view;
 
 pub use conversation::Conversation;
-pub use http::{BadAddress, HttpError, Server};
+pub use http::{Answer, BadAddress, HttpError, Server};
 pub use poll::{Client, Event, Pace};
 pub use push::{Acknowledged, PushError, Pusher, Retries};
 pub use view::{Change, Room, View};

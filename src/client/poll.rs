@@ -1,7 +1,8 @@
 //! A conversation carried over HTTP, for ever.
 
 use super::conversation::Conversation;
-use super::http::{HttpError, Server};
+use super::http::{Answer, HttpError, Server};
+use crate::core::lineage::{InstanceId, Lineage};
 use crate::wire::client::{Reply, reply};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::time::Duration;
@@ -15,6 +16,14 @@ pub struct Client {
     pace: Pace,
     delays: ExponentialBackoff,
     wait_until: Option<Instant>,
+    /// What only the client of a mirror has.
+    mirror: Option<Mirror>,
+}
+
+#[derive(Debug, Default)]
+struct Mirror {
+    lineage: Option<Lineage>,
+    is_turned_away: bool,
 }
 
 /// What has happened to the link.
@@ -62,7 +71,23 @@ impl Client {
 
     /// A client that has asked nothing yet.
     pub fn new(server: Server, conversation: Conversation, pace: Pace) -> Client {
-        Client { server, conversation, pace, delays: pace.delays(), wait_until: None }
+        Client { server, conversation, pace, delays: pace.delays(), wait_until: None, mirror: None }
+    }
+
+    /// The client of a mirror, which tells the daemon its name.
+    pub fn of_mirror(mut server: Server, asker: &InstanceId, pace: Pace) -> Client {
+        server.set_asker(asker);
+        Client { mirror: Some(Mirror::default()), ..Client::new(server, Conversation::following(), pace) }
+    }
+
+    /// Whom the daemon of a mirror said last that it follows itself; the original says nothing.
+    pub fn lineage(&self) -> Option<&Lineage> {
+        self.mirror.as_ref()?.lineage.as_ref()
+    }
+
+    /// Whether the daemon said last that this mirror must not follow it.
+    pub fn is_turned_away(&self) -> bool {
+        self.mirror.as_ref().is_some_and(|mirror| mirror.is_turned_away)
     }
 
     /// Asks, waits for what comes, and returns it. Not to be dropped half-way: what the daemon has
@@ -74,9 +99,22 @@ impl Client {
         let asked = Instant::now();
         let was_hello = self.conversation.is_hello();
         let (why, asked_to_wait) = match self.server.post(self.conversation.request().into()).await {
-            Ok((_, body)) => match reply(&body) {
+            Ok(Answer { body, lineage, .. }) => match reply(&body) {
                 Ok(reply) => {
                     self.conversation.heard(&reply);
+                    if let Some(mirror) = &mut self.mirror {
+                        if was_hello && lineage.is_some() {
+                            self.conversation.ask_tag_map();
+                        }
+                        mirror.lineage = lineage;
+                        if reply.bad_messages > 0 {
+                            // What it said is lost, and only a snapshot heals that (faults.md M2).
+                            self.conversation.failed();
+                            let delay = self.delays.next().unwrap_or(self.pace.most);
+                            self.wait_until = Some(Instant::now() + delay);
+                            return Event::Heard(reply);
+                        }
+                    }
                     self.delays = self.pace.delays();
                     let idle = reply.messages.is_empty() && asked.elapsed() < Self::BREATH;
                     if idle || (!was_hello && self.conversation.is_hello()) {
@@ -90,6 +128,9 @@ impl Client {
                 }
             },
             Err(error) => {
+                if let Some(mirror) = &mut self.mirror {
+                    mirror.is_turned_away = matches!(error, HttpError::Status { status: 508, .. });
+                }
                 match &error {
                     HttpError::Status { status: 400..=499, .. } => self.conversation.refused(),
                     _ => self.conversation.failed(),

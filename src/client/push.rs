@@ -1,6 +1,6 @@
 //! Pushing states to a daemon.
 
-use super::http::{HttpError, Server};
+use super::http::{Answer, HttpError, Server};
 use crate::wire::client::{Refusal, refusal};
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
@@ -71,7 +71,7 @@ impl Pusher {
     /// When it is not acknowledged.
     pub async fn push(&self, body: Bytes) -> Result<Acknowledged, PushError> {
         match self.server.post(body).await {
-            Ok((202, _)) => Ok(Acknowledged::NotYetRecorded),
+            Ok(Answer { status: 202, .. }) => Ok(Acknowledged::NotYetRecorded),
             Ok(_) => Ok(Acknowledged::Recorded),
             Err(HttpError::Status { status: 400 | 422, body, .. }) => Err(PushError::Bad(refusal(&body))),
             Err(error @ HttpError::Status { status: 401 | 403, .. }) => Err(PushError::Forbidden(error)),

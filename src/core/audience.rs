@@ -6,9 +6,9 @@
 use super::channel::ChannelId;
 use super::push::Change;
 use super::rooms::RoomSet;
-use super::state::State;
+use super::state::{Rearranged, State};
 use super::tag::Filter;
-use super::version::Versions;
+use super::version::{Version, Versions};
 use std::collections::HashMap;
 
 /// The channels with one filter.
@@ -33,6 +33,16 @@ pub(super) struct Passing {
     pub(super) schedule: RoomSet,
 }
 
+impl Passing {
+    fn of(filter: &Filter, state: &State) -> Passing {
+        Passing {
+            occupation: state.passing(&filter.occupation),
+            room_map: state.passing(&filter.room_map),
+            schedule: state.passing(&filter.schedule),
+        }
+    }
+}
+
 /// The place of an audience in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct AudienceId(u32);
@@ -43,11 +53,15 @@ pub(super) struct Concern {
     pub(super) occupation: bool,
     pub(super) room_map: bool,
     pub(super) schedule: bool,
+    pub(super) tag_map: bool,
 }
 
 impl Concern {
+    pub(super) const NOTHING: Concern =
+        Concern { occupation: false, room_map: false, schedule: false, tag_map: false };
+
     pub(super) fn any(self) -> bool {
-        self.occupation || self.room_map || self.schedule
+        self.occupation || self.room_map || self.schedule || self.tag_map
     }
 }
 
@@ -67,11 +81,7 @@ impl Audiences {
             return id;
         }
         let audience = Audience {
-            rooms: Passing {
-                occupation: state.passing(&filter.occupation),
-                room_map: state.passing(&filter.room_map),
-                schedule: state.passing(&filter.schedule),
-            },
+            rooms: Passing::of(&filter, state),
             changed: state.last_change(&filter),
             channels: 1,
             held: Vec::new(),
@@ -136,7 +146,7 @@ impl Audiences {
             let concern = Concern {
                 occupation: audience.rooms.occupation.meets(&change.occupied),
                 room_map: audience.rooms.room_map.meets(&change.grown),
-                schedule: false,
+                ..Concern::NOTHING
             };
             if concern.occupation {
                 audience.changed.occupation = change.versions.occupation;
@@ -159,7 +169,35 @@ impl Audiences {
             if schedule {
                 audience.changed.schedule = versions.schedule;
             }
-            Concern { occupation: false, room_map: false, schedule }
+            Concern { schedule, ..Concern::NOTHING }
+        })
+    }
+
+    /// The same for what a mirror has taken over of its master.
+    pub(super) fn note_follow(
+        &mut self,
+        change: &Rearranged,
+        state: &State,
+    ) -> Vec<(AudienceId, Versions, Concern)> {
+        self.note(|audience| {
+            let rooms = Passing::of(&audience.filter, state);
+            let regrouped = |of: fn(&Passing) -> &RoomSet| of(&rooms) != of(&audience.rooms);
+            let concern = Concern {
+                occupation: rooms.occupation.meets(&change.retold) || regrouped(|it| &it.occupation),
+                room_map: rooms.room_map.meets(&change.remade) || regrouped(|it| &it.room_map),
+                schedule: regrouped(|it| &it.schedule),
+                tag_map: change.retagged,
+            };
+            let noted = |is_concerned: bool, version: &mut Version, now: Version| {
+                *version = if is_concerned { now } else { *version };
+            };
+            let (changed, now) = (&mut audience.changed, change.versions);
+            noted(concern.occupation, &mut changed.occupation, now.occupation);
+            noted(concern.room_map, &mut changed.room_map, now.room_map);
+            noted(concern.schedule, &mut changed.schedule, now.schedule);
+            noted(concern.tag_map, &mut changed.tag_map, now.tag_map);
+            audience.rooms = rooms;
+            concern
         })
     }
 
@@ -291,7 +329,7 @@ mod tests {
         }
         let change = push(&mut state, "apc1", Occupation::Off);
         let told = audiences.note_push(&change);
-        let concern = Concern { occupation: true, room_map: true, schedule: false };
+        let concern = Concern { occupation: true, room_map: true, ..Concern::NOTHING };
         assert_eq!(told, [(a, Versions::default(), concern)], "with the versions before");
         assert_eq!(audiences[a].changed.occupation, change.versions.occupation);
         assert_eq!(audiences[b].changed, Versions::default());

@@ -12,7 +12,7 @@ use super::push::{Change, Push, Refused};
 use super::room::RoomKey;
 use super::schedule::Reservation;
 use super::snapshots::Snapshots;
-use super::state::{Digests, Plan, Remains, State};
+use super::state::{Digests, Lead, Plan, Rearranged, Remains, State};
 use super::tag::{Filter, FilterChange, TagFilter};
 use super::token::Token;
 use super::version::Versions;
@@ -133,6 +133,24 @@ impl House {
         Some((versions, deliveries))
     }
 
+    /// From now on rooms and tags are those of a master, and may be heard of later than they are asked for.
+    pub fn set_following(&mut self) {
+        self.state.set_following();
+    }
+
+    /// Takes over the rooms and tags of a master; says what that has changed and who is to be told, and how many
+    /// entries were left out.
+    pub fn follow(&mut self, lead: &Lead, now: Instant) -> (Option<(Rearranged, Vec<Delivery>)>, usize) {
+        let (change, skipped) = self.state.follow(lead);
+        let Some(change) = change else { return (None, skipped) };
+        let concerned = self.audiences.note_follow(&change, &self.state);
+        let deliveries = concerned
+            .into_iter()
+            .map(|(audience, seen, concern)| self.deliver_lead(audience, seen, concern, &change, now))
+            .collect();
+        (Some((change, deliveries)), skipped)
+    }
+
     /// A request on a channel: answered now, or held. An older one on the same channel is superseded.
     ///
     /// # Errors
@@ -184,6 +202,9 @@ impl House {
         let (audience, seen) = (channel.audience, channel.seen);
         let filter = save.then(|| self.audiences.filter(audience).clone());
 
+        if was_due.tag_map || due.tag_map {
+            owed.add(Kind::TagMap);
+        }
         // A roomMap that names a new PC goes before all that names it, and brings the schedule along,
         // which the old page forgets at every roomMap.
         if was_due.room_map || due.room_map {
@@ -380,13 +401,14 @@ impl House {
 
     fn due(&self, id: ChannelId) -> Concern {
         let Some(channel) = self.channels.get(id) else {
-            return Concern { occupation: false, room_map: false, schedule: false };
+            return Concern::NOTHING;
         };
         let (changed, seen) = (self.audiences[channel.audience].changed, channel.seen);
         Concern {
             occupation: changed.occupation > seen.occupation,
             room_map: changed.room_map > seen.room_map,
             schedule: changed.schedule > seen.schedule,
+            tag_map: changed.tag_map > seen.tag_map,
         }
     }
 

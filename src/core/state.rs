@@ -11,7 +11,10 @@ use super::version::{Version, Versions};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+mod follow;
 mod messages;
+
+pub use follow::{Lead, Rearranged};
 
 /// How far the state may grow by what is pushed (faults.md S3).
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +78,10 @@ struct PcId(u32);
 pub struct State {
     rules: Rules,
     growth: Growth,
+    /// Where a master has PCs, which goes before the rules.
+    placements: HashMap<PcName, RoomKey>,
+    /// Whether rooms and tags are those of a master, and may be heard of later than they are asked for.
+    follows: bool,
     tags: Vec<Tag>,
     rooms: Vec<Room>,
     room_ids: HashMap<RoomKey, RoomId>,
@@ -93,6 +100,8 @@ impl State {
         let mut state = State {
             rules: plan.rules,
             growth: plan.growth,
+            placements: HashMap::new(),
+            follows: false,
             tags: Vec::new(),
             rooms: Vec::new(),
             room_ids: HashMap::new(),
@@ -256,14 +265,24 @@ impl State {
         self.rooms.iter().map(|room| (room.key.clone(), room.name.clone())).collect()
     }
 
-    /// `filter` without the tags that no room carries.
+    /// From now on rooms and tags are those of a master.
+    pub fn set_following(&mut self) {
+        self.follows = true;
+    }
+
+    /// `filter` without the tags that no room carries. In a mirror some of those are kept: its master may not have
+    /// been heard yet, and a filter that has lost its tags lets nothing pass for ever (faults.md F4).
     pub fn known(&self, filter: &TagFilter) -> TagFilter {
-        match filter {
-            TagFilter::Everything => TagFilter::Everything,
-            TagFilter::Tags(tags) => {
-                TagFilter::Tags(tags.iter().filter(|tag| self.tags.contains(tag)).cloned().collect())
-            }
-        }
+        const MAX_UNKNOWN: usize = 16;
+        let TagFilter::Tags(tags) = filter else { return TagFilter::Everything };
+        let mut unknown = if self.follows { MAX_UNKNOWN } else { 0 };
+        let keep = |tag: &&Tag| {
+            let is_known = self.tags.contains(tag);
+            let is_kept = is_known || unknown > 0;
+            unknown -= usize::from(is_kept && !is_known);
+            is_kept
+        };
+        TagFilter::Tags(tags.iter().filter(keep).cloned().collect())
     }
 
     /// The rooms that pass a filter.
@@ -305,7 +324,7 @@ impl State {
                 refused.push((name, NoPlace::Pcs(self.growth.pcs)));
                 continue;
             }
-            let key = self.rules.room_of(&name);
+            let key = self.placements.get(&name).cloned().unwrap_or_else(|| self.rules.room_of(&name));
             if !self.room_ids.contains_key(&key) && !new_rooms.contains(&key) {
                 if rooms_for == 0 {
                     refused.push((name, NoPlace::Rooms(self.growth.rooms)));

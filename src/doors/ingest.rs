@@ -40,6 +40,8 @@ pub struct Terms {
     pub max_connections: usize,
     /// How long a push waits to be recorded before it is answered that it is not, yet.
     pub acknowledge_within: Duration,
+    /// The line with which all pushes are refused: this is a mirror, and takes none.
+    pub refused: Option<String>,
 }
 
 /// A token that was given out.
@@ -204,6 +206,9 @@ impl Admit for Gate {
             Ok(origin) if contains(&terms.allow, origin) => {}
             Ok(_) => return forbid("this address is not on the list push.allow"),
             Err(why) => return forbid(why),
+        }
+        if let Some(line) = &terms.refused {
+            return forbid(line);
         }
         // A page that a browser shows can send requests to any host that the browser reaches.
         if head.headers.contains_key(header::ORIGIN) || head.headers.contains_key("sec-fetch-site") {

@@ -3,6 +3,7 @@
 use super::Porch;
 use super::http::{Connection, Persistence, Request, Response, Socket, Target, Turn, Written, append_date};
 use crate::core::channel::{ChannelId, HoldId};
+use crate::core::lineage::InstanceId;
 use crate::core::message::{Body, Message};
 use crate::core::poll::{Poll, Reply};
 use crate::core::token::Token;
@@ -54,7 +55,10 @@ impl Joyce {
         let response = match (&request.method, request.uri.path().trim_matches('/') == self.path) {
             (&Method::OPTIONS, _) => return Err(preflight(request)),
             (&Method::GET | &Method::POST, true) => match asked(request) {
-                Ok(asked) => return self.poll(connection, asked, last),
+                Ok(asked) => {
+                    let is_mirror = self.is_mirror(request)?;
+                    return self.poll(connection, Asked { is_mirror, ..asked }, last);
+                }
                 Err(bad) => Response::text(StatusCode::BAD_REQUEST, &bad.to_string()),
             },
             (&Method::GET | &Method::POST, false) => Response::text(StatusCode::BAD_REQUEST, "Unknown path"),
@@ -76,7 +80,7 @@ impl Joyce {
         asked: Asked,
         last: Option<Held>,
     ) -> Result<Option<Held>, Response> {
-        let Asked { callback, request, persistence } = asked;
+        let Asked { callback, request, persistence, is_mirror } = asked;
         let socket = connection.socket();
         let Some(token) = request.token.or_else(draw_token) else {
             return Err(for_now("No random bits for a token; try again", "1"));
@@ -90,6 +94,7 @@ impl Joyce {
             token: token.clone(),
             callback,
             persistence: if socket.is_stopping() { Persistence::Closes } else { persistence },
+            is_mirror,
             answered: false,
         });
         // Before the hub has it: whoever publishes may write from then on.
@@ -98,6 +103,19 @@ impl Joyce {
         self.hub.poll(poll, client, Instant::now()).map_err(|full| {
             socket.pass(Turn::Task);
             for_now(&full.to_string(), "5")
+        })
+    }
+
+    /// Whether a request comes of a mirror, which tells its name.
+    ///
+    /// # Errors
+    /// The answer to one that must not follow this daemon (faults.md M4).
+    fn is_mirror(&self, request: &Request) -> Result<bool, Response> {
+        let Some(name) = request.headers.get(wire::VIA) else { return Ok(false) };
+        let Some(asker) = name.to_str().ok().and_then(InstanceId::parse) else { return Ok(false) };
+        self.hub.lineage().admit(&asker).map(|()| true).map_err(|tangle| {
+            tracing::warn!(%asker, %tangle, "a mirror is turned away");
+            Response::text(StatusCode::LOOP_DETECTED, &tangle.to_string())
         })
     }
 
@@ -120,6 +138,8 @@ pub struct Asked {
     callback: Option<Callback>,
     request: wire::joyce::Request,
     persistence: Persistence,
+    /// Whether it is told whom this daemon follows.
+    is_mirror: bool,
 }
 
 impl Asked {
@@ -129,7 +149,7 @@ impl Asked {
             Ok(None) => None,
             Err(query::NotUtf8) => return Err(BadRequest::Callback),
         };
-        Ok(Asked { callback, request: wire::joyce::request(json)?, persistence })
+        Ok(Asked { callback, request: wire::joyce::request(json)?, persistence, is_mirror: false })
     }
 
     /// What becomes of the connection after the answer.
@@ -197,6 +217,7 @@ struct Client {
     token: Token,
     callback: Option<Callback>,
     persistence: Persistence,
+    is_mirror: bool,
     answered: bool,
 }
 
@@ -269,6 +290,9 @@ impl Client {
             b"Access-Control-Allow-Origin: *\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n",
         );
         out.extend_from_slice(self.persistence.line().as_bytes());
+        if self.is_mirror {
+            let _ = write!(out, "{}: {}\r\n", wire::VIA, self.door.hub.lineage());
+        }
         // Writing to memory cannot fail.
         let _ = write!(out, "Content-Length: {length}\r\n\r\n");
     }

@@ -9,6 +9,7 @@ mod closures;
 mod duration;
 mod fields;
 mod layers;
+mod mirror;
 mod mistake;
 mod near;
 mod network;
@@ -27,6 +28,7 @@ mod tokens;
 mod written;
 
 pub use closures::{Closure, OpeningHours};
+pub use mirror::Mirror;
 pub use mistake::{Mistake, SetupError};
 pub use place::Origin;
 pub use secret_file::Secret;
@@ -69,6 +71,8 @@ pub struct Setup {
     pub closures: Vec<Closure>,
     /// When rooms are open.
     pub opening_hours: OpeningHours,
+    /// The daemon that this one follows, if any.
+    pub mirror: Option<Mirror>,
     /// How far the state may grow.
     pub limits: Limits,
     /// What is logged, and how.

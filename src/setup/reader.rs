@@ -152,13 +152,14 @@ impl Reader {
         })
     }
 
-    /// A key that is known and not yet served; tells whether it was written.
-    pub(super) fn later(&mut self, key: &'static str, reason: &str) -> bool {
-        self.asked.push(key);
-        let place = self.layers.find(key).map(|entry| entry.place.clone());
-        let written = place.is_some();
-        self.mistakes.extend(place.map(|place| Mistake::new(place, Refusal::new(reason))));
-        written
+    /// How many mistakes there are so far.
+    pub(super) fn mistakes(&self) -> usize {
+        self.mistakes.len()
+    }
+
+    /// Whether `key` was written.
+    pub(super) fn is_written(&self, key: &str) -> bool {
+        self.layers.find(key).is_some()
     }
 
     fn kept<T>(&mut self, outcome: Result<T, Mistake>) -> Option<T> {
@@ -169,12 +170,6 @@ impl Reader {
     #[cfg(test)]
     pub(super) fn asked(&self) -> &[&'static str] {
         &self.asked
-    }
-
-    /// Whether `key` was written.
-    #[cfg(test)]
-    pub(super) fn find_again(&self, key: &str) -> bool {
-        self.layers.find(key).is_some()
     }
 
     /// Looks for what nobody asked for.

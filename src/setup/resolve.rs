@@ -6,7 +6,7 @@ use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
-    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, rooms, rules, timetable, tokens,
+    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, mirror, rooms, rules, timetable, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -39,7 +39,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let closures = closures::closures(ask, &rooms);
     let opening_hours = closures::opening_hours(ask, &rooms);
     let log = log(ask);
-    mirror(ask);
+    let mirror = mirror::mirror(ask);
     Setup {
         timezone,
         http,
@@ -51,6 +51,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
         timetables,
         closures,
         opening_hours,
+        mirror,
         limits,
         log,
     }
@@ -214,31 +215,23 @@ fn format(text: &str) -> Result<LogFormat, Refusal> {
     }
 }
 
-/// Setups of the original may mirror another: better refused than left without data in silence.
-fn mirror(ask: &mut Reader) {
-    const REASON: &str = "mirroring comes in a later version: leave [mirror] out";
-    if !ask.later("mirror.master", REASON) {
-        ask.later("mirror", REASON);
-    }
-}
-
 /// Zero is not patience, and neither is more than `most`.
-fn patience(most: Duration) -> RangeInclusive<Duration> {
+pub(super) fn patience(most: Duration) -> RangeInclusive<Duration> {
     PATIENCE..=most
 }
 
 /// The least patience.
 pub(super) const PATIENCE: Duration = milliseconds(10);
 
-const fn milliseconds(count: u64) -> Duration {
+pub(super) const fn milliseconds(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-const fn seconds(count: u64) -> Duration {
+pub(super) const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-const fn minutes(count: u64) -> Duration {
+pub(super) const fn minutes(count: u64) -> Duration {
     Duration::from_secs(count * 60)
 }
 

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Words that betray a line on which somebody may have written a secret, wherever it stands.
-const WORDS: [&str; 6] = ["sha256", "token", "secret", "password", "bearer", "url"];
+const WORDS: [&str; 7] = ["sha256", "token", "secret", "password", "bearer", "url", "master"];
 
 /// `text` with stars for what may be secret; byte for byte as long, so that spans stay true.
 pub(super) fn starred(text: &str, table: &DeTable<'_>, understood: bool) -> String {
@@ -33,6 +33,10 @@ pub(super) fn starred(text: &str, table: &DeTable<'_>, understood: bool) -> Stri
             let written = timetables.iter().filter_map(|timetable| timetable.get_ref().get(key));
             written.for_each(|value| leaves(value, &mut |span| star(&mut bytes, span)));
         }
+    }
+    // So may be that of a master, with a name and a password in it.
+    if let Some(master) = table.get("mirror").and_then(|mirror| mirror.get_ref().get("master")) {
+        leaves(master, &mut |span| star(&mut bytes, span));
     }
     // Stars replace whole quotations or lines, hence whole characters; should that ever be wrong,
     // nothing is shown.
@@ -105,6 +109,8 @@ mod tests {
             "[[timetable]]\nurl = \"\"\"\nhttps://a.example/hunter2.ics\"\"\"\n",
             "[[timetable]]\nurls = {\n  a = 'https://a.example/hunter2.ics',\n}\n",
             "[[timetable]]\nurl = https://a.example/hunter2.ics\n",
+            "[mirror]\nmaster = 'http://me:hunter2@a.example'\n",
+            "[mirror]\nmaster = \"\"\"\nhttp://me:hunter2@a.example\"\"\"\n",
         ] {
             let shown = shown(text);
             assert!(!shown.contains("hunter2"), "{shown}");

@@ -1,7 +1,7 @@
 //! A setup in a dozen lines, for `tkbd check`.
 
 use super::resolve::everybody;
-use super::{LogFormat, Push, Setup, Timetable, duration::shown};
+use super::{LogFormat, Mirror, Push, Setup, Timetable, duration::shown};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -32,6 +32,7 @@ impl Setup {
             ("rules", format!("{}, aliases {}", self.rules.rules.len(), self.rules.aliases.len())),
             ("timetables", self.timetables()),
             ("closures", self.closures()),
+            ("mirror", self.mirror.as_ref().map_or("of nobody".into(), Mirror::summary)),
             ("timezone", self.timezone.name().into()),
             ("history", self.history()),
             ("limits", format!("{} PCs, {} sources", self.limits.pcs, self.limits.sources)),

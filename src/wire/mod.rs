@@ -3,6 +3,10 @@
 //! Everything that comes in is text from strangers; what leaves this ring inward is of core's types,
 //! so that no later ring meets a string whose form it would have to check.
 
+/// The header by which daemons that follow one another tell who they are: in a request the mirror's own name, in the
+/// answer the lineage of the master (protocol.md, "Mirrors"). In lower case, as both sides want it.
+pub const VIA: &str = "x-tkbd-via";
+
 pub mod client;
 pub mod joyce;
 pub mod json;

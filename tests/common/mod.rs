@@ -9,6 +9,8 @@
 // Every test file is a crate of its own and takes the part it needs.
 #![allow(dead_code)]
 
+pub(crate) mod relay;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};

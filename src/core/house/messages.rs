@@ -7,6 +7,7 @@ use crate::core::message::{Body, Message};
 use crate::core::poll::Delivery;
 use crate::core::push::Change;
 use crate::core::snapshots::Made;
+use crate::core::state::Rearranged;
 use crate::core::version::{Version, Versions};
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,6 +38,35 @@ impl House {
                 .push(Message::new(Body::OccupationUpdate { version: change.versions.occupation, update }));
         }
         Delivery { messages: messages.into(), to: self.take_held(audience, now), seen: before }
+    }
+
+    /// What the held requests of an audience get when the rooms are those of a master.
+    pub(super) fn deliver_lead(
+        &mut self,
+        audience: AudienceId,
+        seen: Versions,
+        concern: Concern,
+        change: &Rearranged,
+        now: Instant,
+    ) -> Delivery {
+        let mut messages = Vec::new();
+        if concern.tag_map {
+            messages.push(self.snapshot(audience, Kind::TagMap));
+        }
+        if concern.room_map {
+            messages.push(self.snapshot(audience, Kind::RoomMap));
+        }
+        if concern.room_map || concern.schedule {
+            messages.push(self.snapshot(audience, Kind::Schedule));
+        }
+        if concern.occupation {
+            let update = self.update_since(audience, change.before.occupation);
+            // A filter that lets fewer rooms pass now has nothing to hear of the rest.
+            if !matches!(update.body(), Body::OccupationUpdate { update, .. } if update.is_empty()) {
+                messages.push(update);
+            }
+        }
+        Delivery { messages: messages.into(), to: self.take_held(audience, now), seen }
     }
 
     /// What is owed of kinds and of the history, in the order in which a reply brings it.

@@ -27,8 +27,35 @@ const TABLE: &[(&str, &[&str])] = &[
     ("http = 1", &["x.toml:1:1: http is a table, and is written [http]"]),
     ("[[http]]\nhold = '1s'", &["x.toml:1:3: http is a table, and is written [http]"]),
     ("[room]\nkey = 'a'", &["x.toml:1:1: room: wants one table [[room]] for each, not a table"]),
-    ("[mirror]\nmaster = 'a'", &["x.toml:2:1: mirroring comes in a later version: leave [mirror] out"]),
-    ("[mirror]", &["x.toml:1:2: mirroring comes in a later version: leave [mirror] out"]),
+    // A master to follow.
+    (
+        "[mirror]\nmaster = 'tk:8080'",
+        &["x.toml:2:10: mirror.master: wants an address that begins with http:// or https://"],
+    ),
+    (
+        "[mirror]\nmaster = 'http://tk/?m=[]'",
+        &["x.toml:2:10: mirror.master: wants the address of a daemon, without \"?\" and \"#\""],
+    ),
+    (
+        "[mirror]\npushes = 'take'",
+        &[
+            "x.toml:2:10: mirror.pushes: has no meaning without mirror.master (master = \"http://...\" says whom to follow)",
+        ],
+    ),
+    (
+        "[mirror]\nmaster = 'http://tk'\npushes = 'refused'\nsource = ''",
+        &[
+            "x.toml:3:10: mirror.pushes: \"refused\" is none of refuse, take (did you mean \"refuse\"?)",
+            "x.toml:4:10: mirror.source: \"\": a datasource is 1 to 64 printable characters",
+        ],
+    ),
+    (
+        "[mirror]\nmaster = 'http://tk'\nretry = '5m'\nstale = '1ms'",
+        &[
+            "x.toml:3:9: mirror.retry is longer than mirror.retry_most",
+            "x.toml:4:9: mirror.stale: \"1ms\" is not between 100ms and 1d",
+        ],
+    ),
     // Kinds and bounds.
     ("[http]\nhold = 20", &["x.toml:2:8: http.hold: wants a duration in quotes, as \"20s\", not a number"]),
     (

@@ -84,7 +84,7 @@ fn a_variable_or_an_argument_that_is_wrong_is_refused_by_its_name() {
         (
             &[("TKBD_MIRROR_MASTER", "a")],
             &[],
-            "TKBD_MIRROR_MASTER: mirroring comes in a later version: leave [mirror] out",
+            "TKBD_MIRROR_MASTER: wants an address that begins with http:// or https://",
         ),
         (&[], &["http.hodl=1s"], "--set http.hodl: there is no such key (did you mean \"http.hold\"?)"),
         (&[], &["log=info"], "--set log: names a whole table (its keys are log.level, log.format)"),

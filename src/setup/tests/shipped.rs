@@ -138,14 +138,17 @@ fn the_reference_names_every_key_with_its_default() {
     assert_eq!((&full.history, &full.limits, &full.log), (&empty.history, &empty.limits, &empty.log));
     assert_eq!((&full.schedule, &full.opening_hours), (&empty.schedule, &empty.opening_hours));
     assert_eq!((full.timetables.len(), full.closures.len()), (6, 1), "the examples are in force");
+    let least = resolved("[mirror]\nmaster = 'http://tk.example.org:8080'", &[], &[]).unwrap();
+    assert!(empty.mirror.is_none() && full.mirror.is_some());
+    assert_eq!(full.mirror, least.mirror);
 
     // Whatever the code asks for stands in the reference.
     let page = (Origin::File("example.toml".into()), whole);
     let mut ask = Reader::new(Layers::read(page, std::iter::empty(), &[]).unwrap());
     resolve::everything(&mut ask);
-    let asked: Vec<&str> = ask.asked().iter().copied().filter(|key| !key.starts_with("mirror")).collect();
+    let asked: Vec<&str> = ask.asked().to_vec();
     for key in &asked {
-        assert!(ask.find_again(key), "{key} is missing in setups/example.toml");
+        assert!(ask.is_written(key), "{key} is missing in setups/example.toml");
     }
     let of_tables = TIMETABLE_KEYS.iter().map(|key| format!("# {key:<11}  "));
     let of_tables: Vec<String> =
@@ -178,6 +181,10 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("schedule.retry", "99ms", "86401s"),
         ("schedule.connect_timeout", "9ms", "301s"),
         ("schedule.timeout", "9ms", "301s"),
+        ("mirror.timeout", "9ms", "3601s"),
+        ("mirror.retry", "9ms", "601s"),
+        ("mirror.retry_most", "9ms", "3601s"),
+        ("mirror.stale", "99ms", "86401s"),
         ("limits.pcs", "0", "1000001"),
         ("limits.rooms", "0", "100001"),
         ("limits.sources", "0", "100001"),
@@ -215,6 +222,7 @@ fn the_summary_tells_what_matters_and_no_secret() {
          rules      0, aliases 1\n\
          timetables ical cal.example.org, file x.csv; every 16m\n\
          closures   1, and opening hours\n\
+         mirror     of nobody\n\
          timezone   UTC\n\
          history    history.sqlite3, acknowledged within 5s\n\
          limits     10000 PCs, 1000 sources\n\

@@ -1,0 +1,249 @@
+//! A master that this daemon mirrors: the task that follows it, as any client would, and hands the hub what it hears.
+//!
+//! States go the way of pushes, so that the history and the fan-out know no difference, and a snapshot that says what
+//! is known already changes nothing. What the master does not name is never cleared (faults.md M1 to M4).
+
+mod heard;
+mod presence;
+
+use crate::client::{Client, Event, Server};
+use crate::core::lineage::{Lineage, Tangle};
+use crate::core::pc::{Occupation, PcName};
+use crate::core::push::{Push, Refused};
+use crate::core::source::Source;
+use crate::core::state::Lead;
+use crate::hub::{Deliveries, Hub, Place, wall_clock};
+use crate::wire::client::{Message, Reply};
+use presence::Presence;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+pub use crate::client::{BadAddress, Pace};
+
+/// How long after a defect of ours all begins anew.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// How soon the hub is asked again that cannot take more, since its history is full.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Whom to follow, and how.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    server: Server,
+    source: Source,
+    pace: Pace,
+    stale: Duration,
+    takes_schedule: bool,
+}
+
+impl Plan {
+    /// To follow the daemon at `url`, in whose name states stand as of `source`; it answers within `timeout`, is asked
+    /// again after a failure at this pace, and what is served is called stale once it was silent for `stale`.
+    ///
+    /// # Errors
+    /// When that is no address of a daemon.
+    pub fn new(
+        url: &str,
+        source: Source,
+        timeout: Duration,
+        pace: Pace,
+        stale: Duration,
+    ) -> Result<Plan, BadAddress> {
+        Ok(Plan { server: Server::new(url, timeout)?, source, pace, stale, takes_schedule: true })
+    }
+
+    /// The same, but for what is reserved: the setup has timetables of its own.
+    #[must_use]
+    pub fn without_schedule(self) -> Plan {
+        Plan { takes_schedule: false, ..self }
+    }
+
+    /// The address, as it may be shown.
+    pub fn address(&self) -> String {
+        self.server.address()
+    }
+}
+
+/// Follows until `shutdown`, or until it turns out that this daemon must not. A panic ends what is under way, and not
+/// the task.
+pub async fn run(plan: Plan, hub: Arc<Hub>, shutdown: CancellationToken) {
+    loop {
+        let following = Task::new(&plan, hub.clone(), shutdown.clone()).run();
+        if tokio::spawn(following).await.is_ok() {
+            return;
+        }
+        tracing::error!("the task that follows the master has failed, by a defect of tkbd; it begins anew");
+        if shutdown.run_until_cancelled(tokio::time::sleep(RECOVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+struct Task {
+    client: Client,
+    presence: Presence,
+    hub: Arc<Hub>,
+    source: Source,
+    takes_schedule: bool,
+    /// Its rooms and tags, as last heard.
+    lead: Lead,
+    shutdown: CancellationToken,
+    /// How many entries of a reply were left out when that was last said.
+    told_left_out: usize,
+}
+
+impl Task {
+    fn new(plan: &Plan, hub: Arc<Hub>, shutdown: CancellationToken) -> Task {
+        Task {
+            client: Client::of_mirror(plan.server.clone(), hub.lineage().own(), plan.pace),
+            presence: Presence::new(hub.clone(), plan.address(), plan.stale),
+            hub,
+            source: plan.source.clone(),
+            takes_schedule: plan.takes_schedule,
+            lead: Lead::default(),
+            shutdown,
+            told_left_out: 0,
+        }
+    }
+
+    async fn run(mut self) {
+        while let Some(event) = self.next().await {
+            let outcome = match event {
+                Event::Heard(reply) => {
+                    self.presence.heard();
+                    let outcome = self.check_lineage();
+                    if outcome.is_ok() {
+                        self.take(reply).await;
+                    }
+                    outcome
+                }
+                Event::Down { why, .. } if self.client.is_turned_away() => Err(why),
+                Event::Down { why, retry_in } => {
+                    self.presence.lost(&why, retry_in);
+                    Ok(())
+                }
+            };
+            if let Err(why) = outcome {
+                self.hub.set_lineage(Lineage::of(self.hub.lineage().own().clone()));
+                self.presence.stopped(&why);
+                return;
+            }
+        }
+    }
+
+    /// What the master says next; none at the shutdown.
+    async fn next(&mut self) -> Option<Event> {
+        // A request is not given up for the sake of telling that the master is silent: what it would have been
+        // answered is lost.
+        let mut next = std::pin::pin!(self.client.next());
+        loop {
+            let stale = self.presence.stale_at();
+            tokio::select! {
+                () = self.shutdown.cancelled() => return None,
+                event = &mut next => return Some(event),
+                () = tokio::time::sleep_until(stale.unwrap_or_else(Instant::now).into()), if stale.is_some() => {
+                    self.presence.stale();
+                }
+            }
+        }
+    }
+
+    /// Whether this daemon may follow one that stands where the master says it does.
+    fn check_lineage(&self) -> Result<(), String> {
+        let known = self.hub.lineage();
+        let now = match self.client.lineage() {
+            Some(master) => known.behind(master).map_err(|tangle: Tangle| tangle.to_string())?,
+            None => Lineage::of(known.own().clone()),
+        };
+        if now != known {
+            self.hub.set_lineage(now);
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, reply: Reply) {
+        let mut left_out = reply.bad_entries + reply.bad_messages;
+        for message in reply.messages {
+            left_out += match message {
+                Message::RoomMap { rooms, .. } => {
+                    self.lead.rooms = heard::rooms(rooms);
+                    self.follow().await
+                }
+                Message::TagMap { tags, .. } => {
+                    self.lead.tags = Some(tags);
+                    self.follow().await
+                }
+                Message::Schedule { rooms, .. } if self.takes_schedule => {
+                    let schedule = heard::schedule(rooms);
+                    if let Some(place) = self.place().await {
+                        self.hub.set_schedule(&schedule, place, Instant::now()).send().await;
+                    }
+                    0
+                }
+                Message::Occupation { states, .. } | Message::Update { states, .. } => {
+                    self.push(heard::states(states)).await
+                }
+                Message::Welcome
+                | Message::Tags { .. }
+                | Message::Schedule { .. }
+                | Message::History { .. } => 0,
+            };
+        }
+        // The same again is not news.
+        if left_out > 0 && left_out != self.told_left_out {
+            tracing::warn!(left_out, "what the master said was taken over without some of it");
+        }
+        self.told_left_out = left_out;
+    }
+
+    async fn follow(&self) -> usize {
+        let Some(place) = self.place().await else { return 0 };
+        let (deliveries, skipped) = self.hub.follow(&self.lead, place, Instant::now());
+        deliveries.send().await;
+        skipped
+    }
+
+    /// Takes over states; those that have no place are left out, and counted.
+    async fn push(&self, mut states: Vec<(PcName, Occupation)>) -> usize {
+        let Some(place) = self.place().await else { return 0 };
+        let refused = match self.try_push(states.clone(), place) {
+            Ok(deliveries) => {
+                deliveries.send().await;
+                return 0;
+            }
+            Err(refused) => refused,
+        };
+        let Refused::Pcs { names } = refused else { return states.len() };
+        let placeless: HashSet<PcName> = names.into_iter().map(|(name, _)| name).collect();
+        states.retain(|(name, _)| !placeless.contains(name));
+        let Some(place) = self.place().await else { return placeless.len() };
+        match self.try_push(states, place) {
+            Ok(deliveries) => deliveries.send().await,
+            // Another push has just taken the last places: the next snapshot has all of it again.
+            Err(_) => tracing::debug!("there is no place for new PCs of the master"),
+        }
+        placeless.len()
+    }
+
+    fn try_push(&self, states: Vec<(PcName, Occupation)>, place: Place) -> Result<Deliveries, Refused> {
+        let Ok(push) = Push::new(self.source.clone(), wall_clock(), states) else {
+            // Unreachable: each stands there once.
+            return Ok(Deliveries::default());
+        };
+        Ok(self.hub.push(push, place, Instant::now())?.deliveries)
+    }
+
+    /// A place in the history, waited for as long as it takes: a mirror has nobody whom it could refuse. None at the
+    /// shutdown.
+    async fn place(&self) -> Option<Place> {
+        loop {
+            if let Ok(place) = self.hub.reserve() {
+                return Some(place);
+            }
+            tracing::debug!("the history is full; what the master says has to wait");
+            self.shutdown.run_until_cancelled(tokio::time::sleep(AGAIN)).await?;
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! From the `[mirror]` of a setup to the feed that follows.
+
+use crate::feeds::master::{BadAddress, Pace, Plan};
+use crate::setup::Setup;
+
+/// Whom to follow, if anybody.
+///
+/// # Errors
+/// When the address cannot be asked.
+pub(super) fn plan(setup: &Setup) -> Result<Option<Plan>, BadAddress> {
+    let Some(mirror) = &setup.mirror else { return Ok(None) };
+    let pace = Pace { least: mirror.retry, most: mirror.retry_most };
+    Plan::new(mirror.master.as_str(), mirror.source.clone(), mirror.timeout, pace, mirror.stale).map(Some)
+}
+
+/// With what pushes are refused, where they are.
+pub(super) fn refusal(setup: &Setup) -> Option<String> {
+    let mirror = setup.mirror.as_ref().filter(|mirror| !mirror.takes_pushes)?;
+    Some(format!("this is a mirror of {}, and takes no pushes of its own; push there", mirror.address()))
+}
