@@ -120,6 +120,19 @@ fn the_made_up_campus_is_within_reach_of_nobody_else() {
 }
 
 #[test]
+fn the_setup_of_a_mirror_is_one_that_takes_no_pushes() {
+    let setup = resolved(include_str!("../../../setups/mirror.toml"), &[], &[]).unwrap();
+    let mirror = setup.mirror.as_ref().unwrap();
+    assert_eq!((mirror.address().as_str(), mirror.takes_pushes), ("http://tk.example.org:8080/", false));
+    assert!(setup.push.listen.is_empty());
+    let shown =
+        "mirror     http://tk.example.org:8080/ as source \"mirror\"; pushes are refused; stale after 1m\n";
+    assert!(setup.summary().contains(shown), "{}", setup.summary());
+    let secret = resolved("[mirror]\nmaster = 'http://me:hunter2@tk'", &[], &[]).unwrap().summary();
+    assert!(!secret.contains("hunter2"), "{secret}");
+}
+
+#[test]
 fn an_empty_file_is_a_setup_without_rooms_and_rules() {
     let setup = resolved("", &[], &[]).unwrap();
     assert_eq!(setup.rooms.len(), 1);
