@@ -12,6 +12,7 @@ use super::*;
 use regex::Regex;
 use std::sync::Arc;
 
+mod followed;
 mod lost;
 
 const SECOND: Duration = Duration::from_secs(1);
