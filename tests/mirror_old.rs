@@ -167,6 +167,57 @@ fn the_original_is_followed_as_any_master() {
     assert!(!master.shared.0.lock().unwrap().asked_for_tag_map, "that would have broken the original");
 }
 
+/// Answers one request after the other with these bodies, and from then on nothing; tells what was asked.
+fn scripted(bodies: Vec<String>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&asked);
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        let mut bodies = VecDeque::from(bodies);
+        for mut stream in listener.incoming().flatten() {
+            let Some(request) = read_body(&stream) else { continue };
+            told.lock().unwrap().push(request);
+            let Some(body) = bodies.pop_front() else {
+                kept.push(stream);
+                continue;
+            };
+            let head = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n";
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    (addr, asked)
+}
+
+#[test]
+fn m2_garbage_of_a_master_clears_nothing_and_restarts_the_link() {
+    let says = |messages: &str| format!(r#"["t",[{messages}],[]]"#);
+    let bodies = vec![
+        says(
+            r#"{"type":"occupation","version":1,"occupation":{"hg075pc01":"lf","no pc":"lf","hg075pc02":"zz"}}"#,
+        ),
+        says(
+            r#"{"type":"occupation_update","version":2,"update":[]},{"type":"occupation_update","version":2,"update":{"hg075pc03":"o"}}"#,
+        ),
+        "<html>".into(),
+        " ".repeat((8 << 20) + 1),
+        says(
+            r#"{"type":"occupation","version":3,"occupation":{}},{"type":"roomMap","version":3,"roomMap":{}}"#,
+        ),
+    ];
+    let (addr, asked) = scripted(bodies);
+    let mirror =
+        Daemon::with_setup(&format!("[mirror]\nmaster = \"http://{addr}\"\nretry = \"20ms\"\n"), &[]);
+    until("all of it was said", || asked.lock().unwrap().len() == 6);
+    let states: Vec<String> =
+        mirror.whole().occupation.into_iter().map(|(pc, state)| pc + " " + &state).collect();
+    assert_eq!(states, ["hg075pc01 lf", "hg075pc03 o"]);
+    let asks: Vec<bool> = asked.lock().unwrap().iter().map(|body| body.contains("get_occupation")).collect();
+    assert_eq!(asks, [true, false, true, true, true, false]);
+    assert!(mirror.log().contains("without some of it"), "{}", mirror.log());
+}
+
 // ------------------------------------------------------------------------------------------------------- old slave
 
 /// The original's slave: a token of its own, two requests at a time, a retry a second after a failure, and the
