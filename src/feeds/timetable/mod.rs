@@ -141,6 +141,14 @@ impl Timetable {
         }
     }
 
+    /// Notes the rooms that the server does not know, if there are any.
+    pub(super) fn note_unknown(&mut self, rooms: &[&Room]) {
+        if !rooms.is_empty() {
+            let keys: Vec<&str> = rooms.iter().map(|room| room.key.as_str()).collect();
+            self.note(format!("rooms that are not known there: {}", keys.join(", ")));
+        }
+    }
+
     /// Adds bookings.
     ///
     /// # Errors

@@ -112,10 +112,7 @@ impl MyTimetable {
         let entry = |room: &Room| by_name.get(&room.name.trim().to_lowercase()).copied();
         let (known, unknown): (Vec<&Room>, Vec<&Room>) = rooms.iter().partition(|room| entry(room).is_some());
         let mut timetable = Timetable::default();
-        if !unknown.is_empty() {
-            let names: Vec<&str> = unknown.iter().map(|room| room.key.as_str()).collect();
-            timetable.note(format!("rooms that are not known there: {}", names.join(", ")));
-        }
+        timetable.note_unknown(&unknown);
 
         let hosts = Arc::new(Hosts::of([&server.base]));
         let task = |room: &&Room| {

@@ -117,10 +117,7 @@ impl Ruuster {
         let (known, unknown): (Vec<&Room>, Vec<&Room>) =
             rooms.iter().partition(|room| location(room).is_some());
         let mut timetable = Timetable::default();
-        if !unknown.is_empty() {
-            let names: Vec<&str> = unknown.iter().map(|room| room.key.as_str()).collect();
-            timetable.note(format!("rooms that are not known there: {}", names.join(", ")));
-        }
+        timetable.note_unknown(&unknown);
         let hosts = Arc::new(Hosts::of([&server.base]));
         let task = |room: &&Room| {
             let (server, pull, hosts) = (server.clone(), pull.clone(), hosts.clone());
