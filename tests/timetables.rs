@@ -7,6 +7,8 @@ mod common;
 mod daemon;
 #[path = "timetables/faults.rs"]
 mod faults;
+#[path = "timetables/old_page.rs"]
+mod old_page;
 #[path = "timetables/providers.rs"]
 mod providers;
 #[path = "timetables/server.rs"]
