@@ -17,17 +17,21 @@ use crate::core::schedule::Reservation;
 use crate::core::source::Timestamp;
 use crate::core::state::{Digests, Lead};
 use crate::core::version::Versions;
+use crate::health::Health;
 use crate::history::{Acknowledgement, Full, History, ReadError, Record};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
+mod figures;
 mod unsaved;
 
+use figures::Counted;
 use unsaved::Unsaved;
 
 pub use crate::history::Place;
+pub use figures::HistoryFigures;
 
 /// A request that is held.
 ///
@@ -49,6 +53,7 @@ pub struct Hub {
     /// Whom this daemon follows, if anybody, and how that goes.
     lineage: watch::Sender<Lineage>,
     link: watch::Sender<Link>,
+    health: Arc<Health>,
 }
 
 struct Inner {
@@ -66,6 +71,8 @@ struct Inner {
 pub struct Pushed {
     /// To be sent at once.
     pub deliveries: Deliveries,
+    /// Whether anything is otherwise than before.
+    pub has_changed: bool,
     /// Comes when the push, and all before it, is in the history.
     pub recorded: Acknowledgement,
 }
@@ -73,7 +80,10 @@ pub struct Pushed {
 /// Replies for held requests that were taken out of the list.
 #[must_use = "requests that were taken out are answered by nobody else"]
 #[derive(Default)]
-pub struct Deliveries(Vec<(Delivery, Recipients)>);
+pub struct Deliveries {
+    all: Vec<(Delivery, Recipients)>,
+    counted: Counted,
+}
 
 type Recipients = Vec<(ChannelId, Box<dyn Recipient>)>;
 
@@ -87,7 +97,7 @@ impl Deliveries {
 
     /// How many requests are to be answered.
     pub fn len(&self) -> usize {
-        self.0.iter().map(|(_, recipients)| recipients.len()).sum()
+        self.all.iter().map(|(_, recipients)| recipients.len()).sum()
     }
 
     /// Whether there are none.
@@ -99,7 +109,7 @@ impl Deliveries {
     pub async fn send(self) {
         let mut turn = Instant::now();
         let mut sent = 0;
-        for (delivery, recipients) in self.0 {
+        for (delivery, recipients) in self.all {
             for (channel, recipient) in recipients {
                 let receipt = delivery.receipt(channel);
                 recipient.deliver(Reply { messages: delivery.messages.clone(), receipt });
@@ -110,6 +120,7 @@ impl Deliveries {
                 }
             }
         }
+        figures::count_sent(&self.counted, sent);
     }
 }
 
@@ -125,6 +136,7 @@ impl Hub {
             room_appeared: Notify::new(),
             lineage: watch::Sender::new(Lineage::of(draw_id())),
             link: watch::Sender::new(Link::None),
+            health: Arc::default(),
         }
     }
 
@@ -154,17 +166,20 @@ impl Hub {
         let pushed = match inner.house.push(push, now)? {
             None => {
                 // The states may be on their way to the disk still: the answer waits for them.
-                Pushed { deliveries: Deliveries::default(), recorded: place.record(Record::Barrier) }
+                let recorded = place.record(Record::Barrier);
+                Pushed { deliveries: Deliveries::default(), has_changed: false, recorded }
             }
             Some((change, deliveries)) => {
                 room_appeared = change.room_appeared;
+                self.health.counts.changes.add(change.states.len());
                 let recorded = place.record(Record::Push {
                     versions: change.versions,
                     at: change.at,
                     source: change.source,
                     states: change.states,
                 });
-                Pushed { deliveries: inner.take(deliveries), recorded }
+                let deliveries = inner.take(deliveries).counted(&self.health, now);
+                Pushed { deliveries, has_changed: true, recorded }
             }
         };
         drop(inner);
@@ -196,7 +211,7 @@ impl Hub {
             return Deliveries::default();
         };
         drop(place.record(Record::Versions(versions)));
-        inner.take(deliveries)
+        inner.take(deliveries).counted(&self.health, now)
     }
 
     /// Takes over the rooms and tags of a master; returns how many entries were left out, too.
@@ -205,7 +220,7 @@ impl Hub {
         let (followed, skipped) = inner.house.follow(lead, now);
         let Some((change, deliveries)) = followed else { return (Deliveries::default(), skipped) };
         drop(place.record(Record::Versions(change.versions)));
-        let deliveries = inner.take(deliveries);
+        let deliveries = inner.take(deliveries).counted(&self.health, now);
         drop(inner);
         if change.room_appeared {
             self.room_appeared.notify_one();
@@ -247,7 +262,7 @@ impl Hub {
         let token = poll.token.clone();
         let mut inner = self.lock();
         let polled = inner.house.poll(poll, now)?;
-        let channel = polled.channel;
+        let (channel, conflated) = (polled.channel, polled.conflated);
         let older = polled.superseded.and_then(|hold| inner.take_one(channel, hold));
         if let Some(filter) = polled.filter {
             inner.unsaved.set(token, filter, now);
@@ -268,6 +283,9 @@ impl Hub {
         if let Some(older) = older {
             older.deliver(Reply { messages: [].into(), receipt: Receipt::nothing(channel) });
         }
+        if conflated {
+            self.health.counts.conflated.one();
+        }
         if let Some((recipient, reply)) = answer {
             recipient.deliver(reply);
         }
@@ -286,6 +304,7 @@ impl Hub {
     /// A reply could not be handed over whole. If a newer request is held on that channel meanwhile, it
     /// is answered.
     pub fn give_back(&self, receipt: Receipt, now: Instant) {
+        self.health.counts.given_back.one();
         let mut inner = self.lock();
         let answer = inner
             .house
@@ -418,7 +437,7 @@ impl Inner {
             let recipients = delivery.to.iter().filter_map(take).collect();
             (delivery, recipients)
         };
-        Deliveries(deliveries.into_iter().map(with_recipients).collect())
+        Deliveries { all: deliveries.into_iter().map(with_recipients).collect(), counted: None }
     }
 
     fn take_one(&mut self, channel: ChannelId, hold: HoldId) -> Option<Box<dyn Recipient>> {

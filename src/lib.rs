@@ -7,6 +7,7 @@
 //! - [`wire`] bytes to core types and back.
 //! - [`doors`] accept, parse, one verb of the hub, answer.
 //! - [`feeds`] what we ask others for: timetables.
+//! - [`health`] how the daemon is doing: told by all, read by one door.
 //! - [`history`] what happened, in SQLite, on its own threads.
 //! - [`setup`] what an administrator wrote, and what it means.
 //! - [`client`] the other side of the wire, for [`commands`].
@@ -16,6 +17,7 @@ pub mod commands;
 pub mod core;
 pub mod doors;
 pub mod feeds;
+pub mod health;
 pub mod history;
 pub mod hub;
 mod listeners;

@@ -6,9 +6,10 @@ use crate::core::version::{Version, Versions};
 use crate::doors::http::Limits;
 use crate::doors::ingest::{self, Ingest};
 use crate::doors::joyce::Joyce;
-use crate::doors::{Porch, Web};
+use crate::doors::{Porch, Web, health};
 use crate::feeds::master::{self, BadAddress};
 use crate::feeds::timetable::task;
+use crate::health::Condition;
 use crate::history::{self, History, OpenError, Options, Restored};
 use crate::hub::Hub;
 use crate::listeners::Listeners;
@@ -70,7 +71,9 @@ pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken
     let master = mirror::plan(&setup)?;
     let (history, restored) = open_history(&setup).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
-    let porch = shutdown::porch(shutdown);
+    let conditions = &hub.health().conditions;
+    conditions.set(&Condition::STARTING, true);
+    let porch = shutdown::porch(shutdown, &hub);
     open_doors(&setup, listeners, &hub, &porch);
     let timetables_shown = timetables.has_any();
     if timetables_shown {
@@ -86,9 +89,16 @@ pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken
         let hub = hub.clone();
         async move { hub.run_clock().await }
     });
+    let look = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.run_look().await }
+    });
+    conditions.set(&Condition::STARTING, false);
     porch.shutdown.cancelled().await;
+    conditions.set(&Condition::STOPPING, true);
     shutdown::finish(&porch, &hub).await;
     clock.abort();
+    look.abort();
     let (versions, digests) = hub.last_words();
     history.close(versions, digests).await?;
     tracing::info!("stopped");
@@ -155,6 +165,13 @@ fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch
     let http = &setup.http;
     let web = Arc::new(Web {
         joyce: Arc::new(Joyce::new(hub.clone(), &http.path, porch.clone())),
+        health: health::Probes::new(
+            hub.clone(),
+            health::Terms {
+                allow: setup.metrics.allow.clone(),
+                trusted_proxies: setup.metrics.trusted_proxies.clone(),
+            },
+        ),
         limits: Arc::new(Limits {
             head: http.max_head,
             head_timeout: http.head_timeout,

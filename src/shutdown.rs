@@ -11,8 +11,8 @@ use tokio_util::task::TaskTracker;
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A porch whose doors close when `shutdown` is cancelled.
-pub(crate) fn porch(shutdown: CancellationToken) -> Porch {
-    Porch { shutdown, tasks: TaskTracker::new() }
+pub(crate) fn porch(shutdown: CancellationToken, hub: &Hub) -> Porch {
+    Porch { shutdown, tasks: TaskTracker::new(), health: hub.health().clone() }
 }
 
 /// Ends what is under way: every held request is answered, what was accepted is finished, and what is

@@ -7,7 +7,7 @@ use super::audience::{AudienceId, Audiences, Concern};
 use super::channel::{Channel, ChannelId, Channels, Held, HoldId, Kind, Owed, Remembered};
 use super::deadlines::Deadlines;
 use super::message::{Body, HistoricRange, Message};
-use super::poll::{Ask, Census, Delivery, Outcome, Poll, Polled, Receipt, Reply, Ticked, TooManyChannels};
+use super::poll::{Ask, Delivery, Outcome, Poll, Polled, Receipt, Reply, Ticked, TooManyChannels};
 use super::push::{Change, Push, Refused};
 use super::room::RoomKey;
 use super::schedule::Reservation;
@@ -19,6 +19,7 @@ use super::version::Versions;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+mod figures;
 mod messages;
 
 use messages::keep_last_occupation;
@@ -98,11 +99,6 @@ impl House {
         self.state.rooms()
     }
 
-    /// How many of what there are.
-    pub fn census(&self) -> Census {
-        Census { channels: self.channels.len(), held: self.held, filters: self.audiences.len() }
-    }
-
     /// Applies what was reported, and says who is to be told. `None` where nothing changed.
     ///
     /// # Errors
@@ -163,7 +159,8 @@ impl House {
         if poll.asks.is_empty()
             && let Some(hold) = self.hold_at_once(id, now)
         {
-            return Ok(Polled { channel: id, superseded: None, filter: None, outcome: Outcome::Hold(hold) });
+            let outcome = Outcome::Hold(hold);
+            return Ok(Polled { channel: id, superseded: None, filter: None, conflated: false, outcome });
         }
         let superseded = self.release(id, now);
 
@@ -221,11 +218,13 @@ impl House {
                 Asked::Historic(range) => owed.add_historic(range),
             }
         }
+        let mut conflated = false;
         if due.occupation && !owed.has(Kind::Occupation) {
             let update = self.update_since(audience, seen.occupation);
             // Empty where a reply under another filter was given back: then nothing is due after all.
             if !matches!(update.body(), Body::OccupationUpdate { update, .. } if update.is_empty()) {
                 messages.push(update);
+                conflated = self.state.versions().occupation.0.saturating_sub(seen.occupation.0) > 1;
             }
         }
         keep_last_occupation(&mut messages);
@@ -236,7 +235,7 @@ impl House {
             self.have_seen(id, now);
             Outcome::Answer(Reply { messages: messages.into(), receipt: Receipt { channel: id, seen, owed } })
         };
-        Ok(Polled { channel: id, superseded, filter, outcome })
+        Ok(Polled { channel: id, superseded, filter, conflated, outcome })
     }
 
     /// The client of a held request has left. What comes from now on waits for its next request.

@@ -100,6 +100,20 @@ impl Occupation {
         Occupation::On(System::Linux, Use::Unknown),
     ];
 
+    /// Its place in [`Occupation::ALL`].
+    pub const fn place(self) -> usize {
+        match self {
+            Occupation::Off => 0,
+            Occupation::Unknown => 1,
+            Occupation::On(System::Windows, Use::Free) => 2,
+            Occupation::On(System::Linux, Use::Free) => 3,
+            Occupation::On(System::Windows, Use::Used) => 4,
+            Occupation::On(System::Linux, Use::Used) => 5,
+            Occupation::On(System::Windows, Use::Unknown) => 6,
+            Occupation::On(System::Linux, Use::Unknown) => 7,
+        }
+    }
+
     /// The one or two letters by which clients and the history know the state.
     pub const fn code(self) -> &'static str {
         match self {
@@ -150,8 +164,9 @@ mod tests {
 
     #[test]
     fn a_state_and_its_code_name_each_other() {
-        for state in Occupation::ALL {
+        for (place, state) in Occupation::ALL.into_iter().enumerate() {
             assert_eq!(Occupation::from_code(state.code()), Some(state));
+            assert_eq!(state.place(), place);
         }
         for other in ["", "u", "f", "wo", "lo", "WF", "wf ", "on"] {
             assert_eq!(Occupation::from_code(other), None, "{other:?}");

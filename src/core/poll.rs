@@ -46,6 +46,8 @@ pub struct Polled {
     pub superseded: Option<HoldId>,
     /// Its filter, where this request set it: to be saved.
     pub filter: Option<Filter>,
+    /// Whether an update of the answer tells of more than one version.
+    pub conflated: bool,
     /// What to do with the request.
     pub outcome: Outcome,
 }

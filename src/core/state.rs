@@ -13,8 +13,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 mod follow;
 mod messages;
+mod tally;
 
 pub use follow::{Lead, Rearranged};
+pub use tally::Tally;
 
 /// How far the state may grow by what is pushed (faults.md S3).
 #[derive(Debug, Clone, Copy)]

@@ -5,11 +5,12 @@
 
 use super::Porch;
 use super::http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target, Turn};
+use super::http::{contains, is_forwarding, rightmost_untrusted};
 use crate::core::push::Push;
 use crate::core::source::Source;
+use crate::health::Refusal as Why;
 use crate::hub::{Hub, wall_clock};
 use crate::wire::push::{self, BadPush};
-use hyper::header::HeaderName;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode, header};
 use ipnet::IpNet;
@@ -95,7 +96,8 @@ impl Ingest {
             let places = self.places.clone();
             self.porch.shutdown.run_until_cancelled(places.acquire_owned()).await.and_then(Result::ok)
         } else {
-            self.strangers.clone().try_acquire_owned().ok()
+            let place = self.strangers.clone().try_acquire_owned();
+            place.inspect_err(|_| self.count(Why::PushUnheard)).ok()
         };
         let Some(_place) = place else { return };
         let mut connection = Connection::new(socket, self.limits.clone());
@@ -121,30 +123,52 @@ impl Ingest {
         let (at, now) = (wall_clock(), Instant::now());
         let report = match push::report(&request.body) {
             Ok(report) => report,
-            Err(bad) => return bad_request(&bad),
+            Err(bad) => return self.bad_request(Why::PushBad, &bad),
         };
         if !self.is_token_for(&request.headers, &report.source) {
+            self.count(Why::PushToken);
             return error(StatusCode::FORBIDDEN, "this token is not for this datasource");
         }
         let push = match Push::new(report.source, at, report.states) {
             Ok(push) => push,
-            Err(twice) => return bad_request(&BadPush::whole(format!("{} PCs stand twice", twice.len()))),
+            Err(twice) => {
+                let bad = BadPush::whole(format!("{} PCs stand twice", twice.len()));
+                return self.bad_request(Why::PushBad, &bad);
+            }
         };
         let Ok(place) = self.hub.reserve() else {
+            self.count(Why::PushBacklog);
             let full = "nothing was applied: the history cannot keep up, and its backlog is full; try again";
             return error(StatusCode::SERVICE_UNAVAILABLE, full).with("Retry-After", "5");
         };
         let pushed = match self.hub.push(push, place, now) {
             Ok(pushed) => pushed,
-            Err(refused) => return bad_request(&refused.into()),
+            Err(refused) => return self.bad_request(Why::PushGrowth, &refused.into()),
         };
         // Who watches does not wait for the disk, and the disk does not wait for them.
         let recorded = timeout(self.terms.acknowledge_within, pushed.recorded.durable());
         let ((), recorded) = tokio::join!(pushed.deliveries.send(), recorded);
+        let counts = &self.hub.health().counts.pushed;
         match recorded {
-            Ok(Ok(())) => Response::json(StatusCode::OK, push::DONE),
-            Ok(Err(_)) | Err(_) => Response::json(StatusCode::ACCEPTED, push::APPLIED),
+            Ok(Ok(())) => {
+                if pushed.has_changed { &counts.applied } else { &counts.unchanged }.one();
+                Response::json(StatusCode::OK, push::DONE)
+            }
+            Ok(Err(_)) | Err(_) => {
+                counts.pending.one();
+                Response::json(StatusCode::ACCEPTED, push::APPLIED)
+            }
         }
+    }
+
+    fn count(&self, why: Why) {
+        self.hub.health().counts.refused.one(why);
+    }
+
+    fn bad_request(&self, why: Why, bad: &BadPush) -> Response {
+        self.count(why);
+        tracing::debug!(error = %bad.error, entries = bad.entries.len(), "bad push");
+        Response::json(StatusCode::BAD_REQUEST, bad.to_json())
     }
 
     /// Whether the token of the request, if one is needed, is good for the source.
@@ -176,11 +200,7 @@ impl Ingest {
         if !contains(&self.terms.trusted_proxies, peer) {
             return Err("forwarding headers are taken only from push.trusted_proxies");
         }
-        // Proxies append: what stands rightmost was seen by the last one, and so on, as far as they are ours.
-        let hops = hops(headers).ok_or("the trusted proxy does not say where the request comes from")?;
-        let mut hops = hops.into_iter().rev();
-        hops.find(|hop| !contains(&self.terms.trusted_proxies, *hop))
-            .ok_or("the trusted proxy names no address but its own")
+        rightmost_untrusted(headers, &self.terms.trusted_proxies)
     }
 }
 
@@ -192,45 +212,66 @@ struct Gate {
 
 impl Admit for Gate {
     fn refusal(&self, status: StatusCode, line: &str) -> Refusal {
+        self.door.count(match status {
+            StatusCode::REQUEST_TIMEOUT => Why::PushLate,
+            StatusCode::PAYLOAD_TOO_LARGE => Why::PushTooLarge,
+            _ => Why::PushFraming,
+        });
         Refusal(error(status, line))
+    }
+
+    fn is_no_http(&self) {
+        self.door.count(Why::PushFraming);
     }
 
     fn admit(&self, head: &Parts) -> Result<(), Refusal> {
         let terms = &self.door.terms;
-        let refuse = |status, line: &str| Err(Refusal(error(status, line)));
-        let forbid = |line: &str| {
+        let refuse = |why, status, line: &str| {
+            self.door.count(why);
+            Err(Refusal(error(status, line)))
+        };
+        let forbid = |why, line: &str| {
             tracing::debug!(peer = %self.peer, reason = line, "push refused");
-            refuse(StatusCode::FORBIDDEN, line)
+            refuse(why, StatusCode::FORBIDDEN, line)
         };
         match self.door.origin(self.peer, &head.headers) {
             Ok(origin) if contains(&terms.allow, origin) => {}
-            Ok(_) => return forbid("this address is not on the list push.allow"),
-            Err(why) => return forbid(why),
+            Ok(_) => return forbid(Why::PushAddress, "this address is not on the list push.allow"),
+            Err(why) => return forbid(Why::PushForwarded, why),
         }
         if let Some(line) = &terms.refused {
-            return forbid(line);
+            return forbid(Why::PushMirror, line);
         }
         // A page that a browser shows can send requests to any host that the browser reaches.
         if head.headers.contains_key(header::ORIGIN) || head.headers.contains_key("sec-fetch-site") {
-            return forbid("pushes from browsers are not taken");
+            return forbid(Why::PushBrowser, "pushes from browsers are not taken");
         }
         if !is_host(head, &terms.hosts) {
-            return forbid("the Host is neither an address, nor localhost, nor one of push.hosts");
+            return forbid(
+                Why::PushHost,
+                "the Host is neither an address, nor localhost, nor one of push.hosts",
+            );
         }
         if head.uri.path() != "/push" {
-            return refuse(StatusCode::NOT_FOUND, "the path is /push");
+            return refuse(Why::PushPath, StatusCode::NOT_FOUND, "the path is /push");
         }
         if head.method != Method::POST {
+            self.door.count(Why::PushMethod);
             let response = error(StatusCode::METHOD_NOT_ALLOWED, "the method is POST").with("Allow", "POST");
             return Err(Refusal(response));
         }
         if !terms.tokens.is_empty() && self.door.tokens_of(&head.headers).next().is_none() {
+            self.door.count(Why::PushToken);
             let response = error(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer …");
             return Err(Refusal(response.with("WWW-Authenticate", "Bearer")));
         }
         let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
         if !framed.iter().any(|name| head.headers.contains_key(name)) {
-            return refuse(StatusCode::LENGTH_REQUIRED, "a Content-Length is needed, or a chunked body");
+            return refuse(
+                Why::PushLength,
+                StatusCode::LENGTH_REQUIRED,
+                "a Content-Length is needed, or a chunked body",
+            );
         }
         Ok(())
     }
@@ -243,25 +284,6 @@ impl Door for Gate {
     fn plain(&self, _: Target<'_>) -> Option<Infallible> {
         None
     }
-}
-
-/// Whether proxies tell by this header that they are in between, or for whom.
-fn is_forwarding(name: &HeaderName) -> bool {
-    const NAMES: [&str; 12] = [
-        "forwarded",
-        "via",
-        "x-real-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "x-original-forwarded-for",
-        "x-originating-ip",
-        "x-envoy-external-address",
-        "true-client-ip",
-        "cf-connecting-ip",
-        "fastly-client-ip",
-        "fly-client-ip",
-    ];
-    name.as_str().starts_with("x-forwarded") || NAMES.contains(&name.as_str())
 }
 
 /// Whether the request is for an address, for localhost, or for a name that the setup lists: others may
@@ -286,49 +308,6 @@ fn is_known(named: &str, hosts: &[String]) -> bool {
         || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
 }
 
-/// The addresses in `Forwarded` (RFC 7239) or `X-Forwarded-For`, in their order; none where neither is
-/// there, both are, or a hop is hidden or no address: then it cannot be known where a request comes from.
-fn hops(headers: &HeaderMap) -> Option<Vec<IpAddr>> {
-    let list = |name: &str| {
-        let values = headers.get_all(name).into_iter();
-        let values: Option<Vec<&str>> = values.map(|value| value.to_str().ok()).collect();
-        values.map(|values| values.join(",")).filter(|list| !list.is_empty())
-    };
-    match (list("forwarded"), list("x-forwarded-for")) {
-        (None, Some(list)) => list.split(',').map(address).collect(),
-        (Some(list), None) => {
-            let hop = |hop: &str| {
-                let mut pairs = hop.split(';').filter_map(|pair| pair.trim().split_once('='));
-                let (_, by) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
-                address(by.trim().trim_matches('"'))
-            };
-            list.split(',').map(hop).collect()
-        }
-        _ => None,
-    }
-}
-
-/// An address, with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
-fn address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let bare = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?.0,
-        None => {
-            text.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(text, |(address, _)| address)
-        }
-    };
-    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
-}
-
-fn contains(networks: &[IpNet], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(&address))
-}
-
-fn bad_request(bad: &BadPush) -> Response {
-    tracing::debug!(error = %bad.error, entries = bad.entries.len(), "bad push");
-    Response::json(StatusCode::BAD_REQUEST, bad.to_json())
-}
-
 fn error(status: StatusCode, line: &str) -> Response {
     Response::json(status, BadPush::whole(line).to_json())
 }
@@ -336,52 +315,6 @@ fn error(status: StatusCode, line: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn addresses(list: &[&str]) -> Vec<IpAddr> {
-        list.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn p2_the_hops_of_a_request_are_those_its_proxies_named() {
-        let xff = "x-forwarded-for";
-        type Case<'a> = (&'a [(&'a str, &'a str)], Option<Vec<IpAddr>>);
-        let cases: [Case; 10] = [
-            (&[(xff, "192.0.2.1")], Some(addresses(&["192.0.2.1"]))),
-            (&[(xff, " 192.0.2.1 ,10.0.0.1:99")], Some(addresses(&["192.0.2.1", "10.0.0.1"]))),
-            (&[(xff, "2001:db8::1, [2001:db8::2]:80")], Some(addresses(&["2001:db8::1", "2001:db8::2"]))),
-            (&[(xff, "::ffff:192.0.2.1")], Some(addresses(&["192.0.2.1"]))),
-            (&[(xff, "unknown")], None),
-            (&[(xff, "")], None),
-            (&[], None),
-            (
-                &[("forwarded", "for=192.0.2.1;proto=http, For=\"[2001:db8::1]:4711\"")],
-                Some(addresses(&["192.0.2.1", "2001:db8::1"])),
-            ),
-            (&[("forwarded", "for=_hidden")], None),
-            (&[("forwarded", "for=192.0.2.1"), (xff, "192.0.2.2")], None),
-        ];
-        for (list, expected) in cases {
-            assert_eq!(hops(&headers(list)), expected, "{list:?}");
-        }
-    }
-
-    fn headers(list: &[(&str, &str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in list {
-            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
-        }
-        map
-    }
-
-    #[test]
-    fn p2_headers_of_proxies_are_known_by_name() {
-        for name in ["via", "x-forwarded-for", "x-forwarded-port", "x-client-ip", "forwarded"] {
-            assert!(is_forwarding(&HeaderName::from_static(name)), "{name}");
-        }
-        for name in ["host", "x-request-id", "forward"] {
-            assert!(!is_forwarding(&HeaderName::from_static(name)), "{name}");
-        }
-    }
 
     #[test]
     fn p3_a_host_is_an_address_or_a_known_name() {

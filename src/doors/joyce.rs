@@ -7,6 +7,7 @@ use crate::core::lineage::InstanceId;
 use crate::core::message::{Body, Message};
 use crate::core::poll::{Poll, Reply};
 use crate::core::token::Token;
+use crate::health::Refusal;
 use crate::hub::{Hub, Recipient};
 use crate::wire::joyce::{BadRequest, Callback};
 use crate::wire::message::Envelope;
@@ -59,11 +60,20 @@ impl Joyce {
                     let is_mirror = self.is_mirror(request)?;
                     return self.poll(connection, Asked { is_mirror, ..asked }, last);
                 }
-                Err(bad) => Response::text(StatusCode::BAD_REQUEST, &bad.to_string()),
+                Err(bad) => {
+                    self.count(Refusal::JoyceBad);
+                    Response::text(StatusCode::BAD_REQUEST, &bad.to_string())
+                }
             },
-            (&Method::GET | &Method::POST, false) => Response::text(StatusCode::BAD_REQUEST, "Unknown path"),
-            _ => Response::text(StatusCode::METHOD_NOT_ALLOWED, "Only GET, POST and OPTIONS")
-                .with("Allow", "GET, POST, OPTIONS"),
+            (&Method::GET | &Method::POST, false) => {
+                self.count(Refusal::JoycePath);
+                Response::text(StatusCode::BAD_REQUEST, "Unknown path")
+            }
+            _ => {
+                self.count(Refusal::JoyceMethod);
+                Response::text(StatusCode::METHOD_NOT_ALLOWED, "Only GET, POST and OPTIONS")
+                    .with("Allow", "GET, POST, OPTIONS")
+            }
         };
         // So that a page may read what is wrong, too.
         Err(response.with("Access-Control-Allow-Origin", "*"))
@@ -83,9 +93,11 @@ impl Joyce {
         let Asked { callback, request, persistence, is_mirror } = asked;
         let socket = connection.socket();
         let Some(token) = request.token.or_else(draw_token) else {
+            self.count(Refusal::JoyceChannels);
             return Err(for_now("No random bits for a token; try again", "1"));
         };
         if request.ignored > 0 {
+            self.hub.health().counts.ignored.add(request.ignored);
             tracing::debug!(ignored = request.ignored, "messages of no known type or form");
         }
         let client = Box::new(Client {
@@ -102,6 +114,7 @@ impl Joyce {
         let poll = Poll { token, near: last.map(|(channel, _)| channel), asks: request.asks };
         self.hub.poll(poll, client, Instant::now()).map_err(|full| {
             socket.pass(Turn::Task);
+            self.count(Refusal::JoyceChannels);
             for_now(&full.to_string(), "5")
         })
     }
@@ -114,9 +127,15 @@ impl Joyce {
         let Some(name) = request.headers.get(wire::VIA) else { return Ok(false) };
         let Some(asker) = name.to_str().ok().and_then(InstanceId::parse) else { return Ok(false) };
         self.hub.lineage().admit(&asker).map(|()| true).map_err(|tangle| {
+            self.count(Refusal::JoyceLoop);
             tracing::warn!(%asker, %tangle, "a mirror is turned away");
             Response::text(StatusCode::LOOP_DETECTED, &tangle.to_string())
         })
+    }
+
+    /// Something was refused.
+    pub fn count(&self, refusal: Refusal) {
+        self.hub.health().counts.refused.one(refusal);
     }
 
     /// The client has left while its request was held.

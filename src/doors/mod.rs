@@ -2,12 +2,15 @@
 //!
 //! No door knows another. The web port is shared by several, and routed here.
 
+pub mod health;
 pub mod http;
 pub mod ingest;
 pub mod joyce;
 mod page;
 
-use http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Socket, Target};
+use crate::health::{Condition, Health, Refusal as Why};
+use http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target};
+use hyper::StatusCode;
 use hyper::http::request::Parts;
 use joyce::Held;
 use std::io;
@@ -26,6 +29,8 @@ pub struct Porch {
     pub shutdown: CancellationToken,
     /// Everything that is to be waited for then.
     pub tasks: TaskTracker,
+    /// Where it is told what is wrong.
+    pub health: Arc<Health>,
 }
 
 impl Porch {
@@ -55,7 +60,9 @@ impl Porch {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    failing = false;
+                    if std::mem::take(&mut failing) {
+                        self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, false);
+                    }
                     let socket = Arc::new(Socket::new(stream));
                     sockets.add(&socket);
                     self.tasks.spawn(serve(socket, peer));
@@ -67,6 +74,7 @@ impl Porch {
                         tracing::warn!(%error, "cannot accept connections; trying on");
                     }
                     failing = true;
+                    self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, true);
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -106,10 +114,12 @@ fn is_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset)
 }
 
-/// The web port: Joyce on its path, and the page on what is left.
+/// The web port: how the daemon is doing on three paths, Joyce on its own, and the page on what is left.
 pub struct Web {
     /// Joyce.
     pub joyce: Arc<joyce::Joyce>,
+    /// How the daemon is doing.
+    pub health: health::Probes,
     /// What a request may be.
     pub limits: Arc<Limits>,
     /// What all doors are given.
@@ -120,6 +130,19 @@ pub struct Web {
 impl Admit for Web {
     fn admit(&self, _: &Parts) -> Result<(), Refusal> {
         Ok(())
+    }
+
+    fn refusal(&self, status: StatusCode, line: &str) -> Refusal {
+        self.joyce.count(match status {
+            StatusCode::REQUEST_TIMEOUT => Why::JoyceLate,
+            StatusCode::PAYLOAD_TOO_LARGE => Why::JoyceTooLarge,
+            _ => Why::JoyceFraming,
+        });
+        Refusal(Response::text(status, line))
+    }
+
+    fn is_no_http(&self) {
+        self.joyce.count(Why::JoyceFraming);
     }
 }
 
@@ -171,7 +194,9 @@ impl Web {
 
     /// Answers a request, or has it held. True when the connection can go on.
     async fn answer(&self, connection: &Connection, request: Request, held: &mut Option<Held>) -> bool {
-        let response = if page::is_for(&request) {
+        let response = if let Some(page) = health::Page::of(&request) {
+            self.health.answer(page, connection.socket().peer(), &request).await
+        } else if page::is_for(&request) {
             page::index(&request)
         } else {
             match self.joyce.answer(connection, &request, *held) {

@@ -8,6 +8,7 @@
 
 mod adopt;
 mod error;
+mod figures;
 mod filters;
 #[cfg(test)]
 mod measure;
@@ -20,6 +21,7 @@ mod tests;
 mod writer;
 
 pub use error::{CloseError, Full, NotDurable, OpenError, ReadError};
+pub use figures::Commits;
 
 use crate::core::message::{HistoricRange, HistoricUpdate};
 use crate::core::pc::{Occupation, PcName};

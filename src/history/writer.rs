@@ -3,14 +3,14 @@
 
 use super::open::Owned;
 use super::sqlite::Store;
-use super::{CloseError, Digests, Record, Status};
+use super::{CloseError, Commits, Digests, Record, Status};
 use crate::core::version::Versions;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many records one transaction holds at most: enough that an fsync costs each of them nothing to speak of, and
@@ -44,6 +44,7 @@ struct Shared {
     in_hand: AtomicUsize,
     /// Somebody waits for the end: do not rest long between tries.
     closing: AtomicBool,
+    commits: Arc<Commits>,
 }
 
 impl Writing {
@@ -79,6 +80,11 @@ impl Writing {
         let (done, closed) = oneshot::channel();
         place.send(Job::Close(versions, digests, done));
         closed.await.map_err(|_| CloseError::Ended)
+    }
+
+    /// What became of tries to write.
+    pub(super) fn commits(&self) -> Arc<Commits> {
+        self.shared.commits.clone()
     }
 
     /// How many records wait, and whether they are getting anywhere.
@@ -139,7 +145,9 @@ impl Writer {
     /// Makes `write`, which is one transaction, take effect once: tries until it has.
     fn persist(&mut self, mut write: impl FnMut(&mut Store) -> rusqlite::Result<()>) {
         let mut pause = PAUSES.0;
+        let mut begun = Instant::now();
         while let Err(error) = self.attempt(&mut write) {
+            self.shared.commits.failures.one();
             let was = self.trouble.send_replace(Some(error.clone()));
             if was.is_none() {
                 tracing::warn!(path = %self.path.display(), error, "the history cannot be written; records wait");
@@ -147,7 +155,9 @@ impl Writer {
             let closing = self.shared.closing.load(Ordering::Relaxed);
             thread::park_timeout(if closing { PAUSES.0 } else { pause });
             pause = (pause * 2).min(PAUSES.1);
+            begun = Instant::now();
         }
+        self.shared.commits.took.took(begun.elapsed());
         self.commits += 1;
         if self.trouble.send_replace(None).is_some() {
             tracing::warn!(path = %self.path.display(), "the history is written again");

@@ -51,3 +51,26 @@ async fn c3_filters_wait_for_the_disk_once_however_often_they_are_set() {
     let waiting = history.status().backlog;
     assert!(waiting <= 2, "{waiting} records of one channel's filter");
 }
+
+#[tokio::test]
+async fn a_state_that_cannot_be_had_is_not_live_until_it_can() {
+    let (hub, patience) = (Arc::new(Hub::new(house(), History::none())), Duration::from_millis(20));
+    assert!(hub.is_live(patience).await);
+    let (holds, held) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn({
+        let hub = hub.clone();
+        move || {
+            let inner = hub.lock();
+            holds.send(()).unwrap();
+            // It ends when the other end is dropped.
+            let _ = released.recv();
+            drop(inner);
+        }
+    });
+    held.await.unwrap();
+    assert!(!hub.is_live(patience).await);
+    drop(release);
+    holder.join().unwrap();
+    assert!(hub.is_live(patience).await);
+}

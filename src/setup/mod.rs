@@ -9,6 +9,7 @@ mod closures;
 mod duration;
 mod fields;
 mod layers;
+mod metrics;
 mod mirror;
 mod mistake;
 mod near;
@@ -28,6 +29,7 @@ mod tokens;
 mod written;
 
 pub use closures::{Closure, OpeningHours};
+pub use metrics::Metrics;
 pub use mirror::Mirror;
 pub use mistake::{Mistake, SetupError};
 pub use place::Origin;
@@ -73,6 +75,8 @@ pub struct Setup {
     pub opening_hours: OpeningHours,
     /// The daemon that this one follows, if any.
     pub mirror: Option<Mirror>,
+    /// Who may see figures.
+    pub metrics: Metrics,
     /// How far the state may grow.
     pub limits: Limits,
     /// What is logged, and how.

@@ -6,7 +6,8 @@ use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
-    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, mirror, rooms, rules, timetable, tokens,
+    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, metrics, mirror, rooms, rules,
+    timetable, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -40,6 +41,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let opening_hours = closures::opening_hours(ask, &rooms);
     let log = log(ask);
     let mirror = mirror::mirror(ask);
+    let metrics = metrics::metrics(ask);
     Setup {
         timezone,
         http,
@@ -52,6 +54,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
         closures,
         opening_hours,
         mirror,
+        metrics,
         limits,
         log,
     }
@@ -136,9 +139,15 @@ fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
 }
 
 fn path(text: &str) -> Result<String, Refusal> {
+    // There the daemon tells how it is doing.
+    const TAKEN: [&str; 3] = ["healthz", "readyz", "metrics"];
     let fits = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}%".contains(&b));
     if !fits || text.len() > 200 {
         return Err(Refusal::new(format!("{} is no path of printable ASCII", quoted(text))));
+    }
+    if TAKEN.contains(&text.trim_matches('/')) {
+        let why = format!("{} is where the daemon tells how it is doing", quoted(text));
+        return Err(Refusal::new(why).hint("choose another path for the channels"));
     }
     if !text.starts_with('/') {
         return Err(

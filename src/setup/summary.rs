@@ -1,7 +1,7 @@
 //! A setup in a dozen lines, for `tkbd check`.
 
 use super::resolve::everybody;
-use super::{LogFormat, Mirror, Push, Setup, Timetable, duration::shown};
+use super::{LogFormat, Metrics, Mirror, Push, Setup, Timetable, duration::shown};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -33,6 +33,7 @@ impl Setup {
             ("timetables", self.timetables()),
             ("closures", self.closures()),
             ("mirror", self.mirror.as_ref().map_or("of nobody".into(), Mirror::summary)),
+            ("metrics", format!("for {}", self.metrics.readers())),
             ("timezone", self.timezone.name().into()),
             ("history", self.history()),
             ("limits", format!("{} PCs, {} sources", self.limits.pcs, self.limits.sources)),
@@ -77,6 +78,20 @@ impl Setup {
         }
         let within = shown(self.history.acknowledge_within);
         format!("{}, acknowledged within {within}", self.history.db.display())
+    }
+}
+
+impl Metrics {
+    fn readers(&self) -> String {
+        let mut readers = match self.allow.as_slice() {
+            [] => "nobody".into(),
+            nets if everybody(nets) => format!("EVERYBODY ({})", hosts(nets)),
+            nets => hosts(nets),
+        };
+        if !self.trusted_proxies.is_empty() {
+            readers.push_str(&format!("; through proxies {}", hosts(&self.trusted_proxies)));
+        }
+        readers
     }
 }
 

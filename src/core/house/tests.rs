@@ -2,6 +2,7 @@
 
 use super::super::channel::tests::base;
 use super::super::pc::{Occupation, PcName};
+use super::super::poll::Census;
 use super::super::room::{RoomPlan, Rule, Rules};
 use super::super::schedule::TimeOfDay;
 use super::super::source::{Source, Timestamp};

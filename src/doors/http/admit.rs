@@ -16,6 +16,9 @@ pub trait Admit: Send + Sync + 'static {
     fn refusal(&self, status: StatusCode, line: &str) -> Refusal {
         Refusal(Response::text(status, line))
     }
+
+    /// Something came that hyper has refused by itself, as no HTTP.
+    fn is_no_http(&self) {}
 }
 
 /// A request that is answered without being acted on; the connection ends with it, since bytes of the

@@ -215,7 +215,10 @@ impl Connection {
                     Err(refusal) => self.refuse(&refusal).await,
                 }
             }
-            Read::NoHttp => Came::Ended,
+            Read::NoHttp => {
+                door.is_no_http();
+                Came::Ended
+            }
             Read::Left => Came::Nothing,
         }
     }

@@ -7,6 +7,7 @@
 
 mod admit;
 mod connection;
+mod forwarded;
 mod reader;
 mod request;
 mod response;
@@ -15,6 +16,7 @@ mod tap;
 
 pub use admit::{Admit, Refusal};
 pub use connection::{Came, Connection, Door, Limits};
+pub use forwarded::{contains, is_forwarding, rightmost_untrusted};
 pub use request::{Persistence, Request, Target};
 pub use response::{Response, append_date};
 pub use socket::{Socket, Turn, Written};

@@ -4,7 +4,7 @@
 use atomic_waker::AtomicWaker;
 use socket2::SockRef;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -70,6 +70,11 @@ impl Socket {
             active: AtomicBool::new(true),
             task: AtomicWaker::new(),
         }
+    }
+
+    /// The address on the other side; none where it has left.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.stream.peer_addr().ok().map(|peer| peer.ip().to_canonical())
     }
 
     /// Whose turn it is.

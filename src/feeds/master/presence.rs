@@ -37,6 +37,7 @@ impl Presence {
         self.is_stale = false;
         self.told = None;
         self.hub.set_link(Link::Up);
+        self.hub.health().feeds.master(self.last.0);
     }
 
     /// A request has failed.

@@ -1,9 +1,10 @@
 //! The task that pulls, and hands the schedule of the day to the hub. Never part of a push.
 
 use super::Room;
-use super::board::{Board, Feed, Pace};
+use super::board::{Board, Feed, Pace, Pulled};
 use super::closures::Closures;
 use super::day::Day;
+use crate::health::Condition;
 use crate::hub::Hub;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -83,6 +84,8 @@ struct Task {
 
 impl Task {
     fn new(plan: &Plan, hub: Arc<Hub>, clock: Clock) -> Task {
+        hub.health().feeds.forget_timetables();
+        hub.health().conditions.forget("timetable_");
         Task {
             board: plan.board(now()),
             hub,
@@ -119,7 +122,7 @@ impl Task {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 pulled = self.board.next(self::now, chance), if self.board.is_busy() => {
-                    self.is_unpublished |= pulled.is_some_and(|pulled| pulled.is_news);
+                    self.is_unpublished |= pulled.is_some_and(|pulled| self.take(&pulled));
                 }
                 () = self.hub.room_appeared() => {
                     let allowed = self.last_newcomers.map_or(now, |last| last + BETWEEN);
@@ -130,6 +133,16 @@ impl Task {
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
         }
+    }
+
+    /// Tells how a pull went; returns whether it has brought anything new.
+    fn take(&self, pulled: &Pulled) -> bool {
+        let (health, number) = (self.hub.health(), pulled.index + 1);
+        health.conditions.set(&Condition::timetable_failed(number, &pulled.label), !pulled.is_good);
+        if pulled.is_good {
+            health.feeds.timetable(number, Instant::now());
+        }
+        pulled.is_news
     }
 
     fn next(&self, now: Instant) -> Instant {

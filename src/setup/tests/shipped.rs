@@ -148,6 +148,7 @@ fn the_reference_names_every_key_with_its_default() {
     assert_eq!(full.push.tokens.len(), 1, "the example of a token is in force");
     full.push.tokens.clear();
     assert_eq!((&full.http, &full.push), (&empty.http, &empty.push));
+    assert_eq!(full.metrics, empty.metrics);
     assert_eq!((&full.history, &full.limits, &full.log), (&empty.history, &empty.limits, &empty.log));
     assert_eq!((&full.schedule, &full.opening_hours), (&empty.schedule, &empty.opening_hours));
     assert_eq!((full.timetables.len(), full.closures.len()), (6, 1), "the examples are in force");
@@ -236,6 +237,7 @@ fn the_summary_tells_what_matters_and_no_secret() {
          timetables ical cal.example.org, file x.csv; every 16m\n\
          closures   1, and opening hours\n\
          mirror     of nobody\n\
+         metrics    for 127.0.0.0/8, ::1\n\
          timezone   UTC\n\
          history    history.sqlite3, acknowledged within 5s\n\
          limits     10000 PCs, 1000 sources\n\
@@ -244,5 +246,8 @@ fn the_summary_tells_what_matters_and_no_secret() {
     let open = resolved("[push]\nallow = '0.0.0.0/0'", &[], &["history.enabled=false"]).unwrap().summary();
     assert!(open.contains("push from  EVERYBODY (0.0.0.0/0), without a token\n"), "{open}");
     assert!(open.contains("history    off"), "{open}");
+    let shown =
+        resolved("[metrics]\nallow = '::/0'\ntrusted_proxies = '10.0.0.1'", &[], &[]).unwrap().summary();
+    assert!(shown.contains("metrics    for EVERYBODY (::/0); through proxies 10.0.0.1\n"), "{shown}");
     assert!(open.contains("timetables none\nclosures   0\n"), "{open}");
 }

@@ -1,0 +1,176 @@
+//! What is wrong, each with a name, since when, and what to do.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+use tokio::sync::watch;
+
+/// Something that is wrong. A new one is a line below, and a line where it is found out:
+/// `conditions.set(&Condition::…, holds)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// A word of `a-z`, `0-9` and `_`, by which alarms know it; whoever asks may see it.
+    pub name: Cow<'static, str>,
+    /// What follows for those who send requests here.
+    pub kind: Kind,
+    /// What it means, in a sentence; it may name what is secret to outsiders, as the host of a timetable.
+    pub meaning: Cow<'static, str>,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+/// What follows of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All are served, and somebody should see to it.
+    Degraded,
+    /// No request is to be sent here.
+    Unready,
+}
+
+impl Condition {
+    /// The daemon does not serve yet.
+    pub const STARTING: Condition =
+        Condition::unready("starting", "The daemon is starting.", "Wait: it takes a moment.");
+
+    /// It is about to end.
+    pub const STOPPING: Condition = Condition::unready(
+        "stopping",
+        "The daemon was told to stop, and takes no more connections.",
+        "Nothing, where that was meant.",
+    );
+
+    /// Something holds on to the state.
+    pub const STUCK: Condition = Condition::unready(
+        "stuck",
+        "The state cannot be had: nothing that is pushed or asked for gets an answer.",
+        "Restart the daemon, and report this with its log: it is a defect of tkbd.",
+    );
+
+    /// Nothing gets to the disk.
+    pub const HISTORY_UNWRITABLE: Condition = Condition::degraded(
+        "history_unwritable",
+        "The history cannot be written. Changes are shown, and wait in memory until it can; a crash now would lose them.",
+        "See why in the log (a full disk, rights, another program's lock) and mend it: what waits is then written within seconds.",
+    );
+
+    /// More than half of the places in the queue are taken.
+    pub const HISTORY_BACKLOG: Condition = Condition::degraded(
+        "history_backlog",
+        "More than half of history.backlog waits for the disk. Once it is full, pushes are refused.",
+        "Look for what keeps the disk busy; a longer history.backlog only buys time.",
+    );
+
+    /// A mirror whose master is silent.
+    pub const MIRROR_AWAY: Condition = Condition::degraded(
+        "mirror_away",
+        "The master does not answer; what it said last is served.",
+        "See whether the master runs and can be reached from here; it is asked again by itself.",
+    );
+
+    /// The same for long.
+    pub const MIRROR_STALE: Condition = Condition::degraded(
+        "mirror_stale",
+        "The master has been silent for longer than mirror.stale: what is served is out of date.",
+        "See whether the master runs and can be reached from here; it is asked again by itself.",
+    );
+
+    /// A mirror that must not follow.
+    pub const MIRROR_STOPPED: Condition = Condition::degraded(
+        "mirror_stopped",
+        "The master is followed no more, since that would be a loop or too long a row of mirrors.",
+        "Mend mirror.master, and restart this daemon.",
+    );
+
+    /// No connection can be taken.
+    pub const DESCRIPTORS_EXHAUSTED: Condition = Condition::degraded(
+        "descriptors_exhausted",
+        "Connections cannot be accepted: most likely there are as many open files as there may be.",
+        "Raise the limit (LimitNOFILE of the unit), or lower http.max_channels.",
+    );
+
+    /// A timetable that could not be had, or not whole: by its number in the setup, from 1 on.
+    pub fn timetable_failed(number: usize, label: &str) -> Condition {
+        Condition {
+            name: format!("timetable_{number}_failed").into(),
+            kind: Kind::Degraded,
+            meaning: format!(
+                "Timetable {number} ({label}) could not be had whole; what was known of it is shown."
+            )
+            .into(),
+            advice: "See why in the log, or with `tkbd check --online`; it is asked again by itself.",
+        }
+    }
+
+    const fn degraded(name: &'static str, meaning: &'static str, advice: &'static str) -> Condition {
+        let (name, meaning) = (Cow::Borrowed(name), Cow::Borrowed(meaning));
+        Condition { name, kind: Kind::Degraded, meaning, advice }
+    }
+
+    const fn unready(name: &'static str, meaning: &'static str, advice: &'static str) -> Condition {
+        let (name, meaning) = (Cow::Borrowed(name), Cow::Borrowed(meaning));
+        Condition { name, kind: Kind::Unready, meaning, advice }
+    }
+}
+
+/// A condition that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// Which.
+    pub condition: Condition,
+    /// Since when, as it was noticed.
+    pub since: SystemTime,
+}
+
+/// The conditions that hold.
+#[derive(Debug, Default)]
+pub struct Conditions(watch::Sender<BTreeMap<Cow<'static, str>, Noted>>);
+
+impl Conditions {
+    /// Notes whether a condition holds. Since when it does is the first time that this was said.
+    pub fn set(&self, condition: &Condition, holds: bool) {
+        self.0.send_if_modified(|held| match (held.contains_key(&condition.name), holds) {
+            (false, true) => {
+                let now = Noted { condition: condition.clone(), since: SystemTime::now() };
+                held.insert(condition.name.clone(), now);
+                true
+            }
+            (true, false) => held.remove(&condition.name).is_some(),
+            _ => false,
+        });
+    }
+
+    /// Ends all whose names begin so: what they were about is no more.
+    pub fn forget(&self, beginning: &str) {
+        self.0.send_modify(|held| held.retain(|name, _| !name.starts_with(beginning)));
+    }
+
+    /// Those that hold, by their names.
+    pub fn all(&self) -> Vec<Noted> {
+        self.0.borrow().values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(conditions: &Conditions) -> Vec<String> {
+        conditions.all().into_iter().map(|held| held.condition.name.into_owned()).collect()
+    }
+
+    #[test]
+    fn a_condition_holds_from_the_first_time_it_is_said_until_it_is_denied() {
+        let conditions = Conditions::default();
+        conditions.set(&Condition::STOPPING, true);
+        let first = conditions.all();
+        conditions.set(&Condition::STOPPING, true);
+        conditions.set(&Condition::MIRROR_AWAY, false);
+        assert_eq!(conditions.all(), first, "said again, and denied without having held");
+        conditions.set(&Condition::timetable_failed(2, "ical a.example"), true);
+        assert_eq!(names(&conditions), ["stopping", "timetable_2_failed"]);
+        conditions.forget("timetable_");
+        conditions.set(&Condition::STOPPING, false);
+        assert!(conditions.all().is_empty());
+    }
+}

@@ -1,0 +1,15 @@
+//! How the daemon says it is doing: `/healthz`, `/readyz`, `/metrics`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+#[path = "health/conditions.rs"]
+mod conditions;
+#[path = "health/exposition.rs"]
+mod exposition;
+#[path = "health/figures.rs"]
+mod figures;
+#[path = "health/readers.rs"]
+mod readers;
+#[path = "health/refusals.rs"]
+mod refusals;
