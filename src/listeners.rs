@@ -1,6 +1,6 @@
 //! The sockets that the daemon listens on; bound before anything else is touched.
 
-use crate::setup::Setup;
+use crate::setup::{Setup, Tls};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +11,9 @@ use tokio::net::TcpListener;
 pub struct Listeners {
     pub(crate) http: Vec<TcpListener>,
     pub(crate) push: Vec<TcpListener>,
+    /// The same over TLS.
+    pub(crate) https: Vec<TcpListener>,
+    pub(crate) pushs: Vec<TcpListener>,
 }
 
 /// An address cannot be listened on.
@@ -60,20 +63,33 @@ impl Listeners {
             };
             addresses.iter().map(listen).collect()
         };
+        let tls = |tls: &Option<Tls>| tls.as_ref().map(|tls| tls.listen.clone()).unwrap_or_default();
         Ok(Listeners {
             http: bind(&setup.http.listen, "http.listen")?,
             push: bind(&setup.push.listen, "push.listen")?,
+            https: bind(&tls(&setup.http.tls), "http.tls.listen")?,
+            pushs: bind(&tls(&setup.push.tls), "push.tls.listen")?,
         })
     }
 
-    /// Where pages and channels are served.
+    /// Where pages and channels are served, without TLS.
     pub fn http_addrs(&self) -> Vec<SocketAddr> {
         addresses(&self.http)
     }
 
-    /// Where pushes are taken.
+    /// Where pushes are taken, without TLS.
     pub fn push_addrs(&self) -> Vec<SocketAddr> {
         addresses(&self.push)
+    }
+
+    /// Each door by the name that it has in the log, and where it listens.
+    pub(crate) fn doors(&self) -> [(&'static str, Vec<SocketAddr>); 4] {
+        [
+            ("joyce-tls", addresses(&self.https)),
+            ("push-tls", addresses(&self.pushs)),
+            ("joyce", self.http_addrs()),
+            ("push", self.push_addrs()),
+        ]
     }
 }
 

@@ -18,10 +18,12 @@ use crate::shutdown;
 use chrono::Utc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tls::Certificates;
 use tokio_util::sync::CancellationToken;
 
 mod mirror;
 pub(crate) mod timetables;
+pub(crate) mod tls;
 
 /// Of how many channels the filter is kept after their end (faults.md C3): at some 200 bytes each,
 /// 10 MB.
@@ -42,6 +44,9 @@ pub enum RunError {
     /// The master can never be asked.
     #[error("the master cannot be followed: {0}")]
     Master(#[from] BadAddress),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] tls::BadTls),
     /// It was opened by a thread that is gone.
     #[error("opening the history was interrupted")]
     Interrupted,
@@ -56,7 +61,7 @@ impl RunError {
             )
             | RunError::Close(_)
             | RunError::Interrupted => 1,
-            RunError::History(_) | RunError::Timetable(_) | RunError::Master(_) => 78,
+            RunError::History(_) | RunError::Timetable(_) | RunError::Master(_) | RunError::Tls(_) => 78,
         }
     }
 }
@@ -65,16 +70,18 @@ impl RunError {
 /// and returns.
 ///
 /// # Errors
-/// When the history cannot be opened, or not be closed in order; and when a timetable can never be had.
+/// When the history cannot be opened, or not be closed in order; when a timetable can never be had; and when there is
+/// no certificate for TLS.
 pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
     let timetables = timetables::plan(&setup)?;
     let master = mirror::plan(&setup)?;
+    let certificates = tls::open(&setup)?;
     let (history, restored) = open_history(&setup).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
     let conditions = &hub.health().conditions;
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);
-    open_doors(&setup, listeners, &hub, &porch);
+    open_doors(&setup, listeners, &certificates, &hub, &porch);
     let timetables_shown = timetables.has_any();
     if timetables_shown {
         porch.tasks.spawn(task::run(timetables, hub.clone(), Utc::now, porch.shutdown.clone()));
@@ -156,8 +163,14 @@ fn house(setup: &Setup, restored: Restored) -> House {
     house
 }
 
-fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch) {
-    for (door, addresses) in [("joyce", listeners.http_addrs()), ("push", listeners.push_addrs())] {
+fn open_doors(
+    setup: &Setup,
+    listeners: Listeners,
+    certificates: &Certificates,
+    hub: &Arc<Hub>,
+    porch: &Porch,
+) {
+    for (door, addresses) in listeners.doors() {
         for addr in addresses {
             tracing::info!(door, %addr, "listening");
         }
@@ -182,7 +195,10 @@ fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch
         porch: porch.clone(),
     });
     for listener in listeners.http {
-        porch.tasks.spawn(web.clone().serve(listener));
+        porch.tasks.spawn(web.clone().serve(listener, None));
+    }
+    for listener in listeners.https {
+        porch.tasks.spawn(web.clone().serve(listener, certificates.http.clone()));
     }
     let push = &setup.push;
     let terms = ingest::Terms {
@@ -205,8 +221,12 @@ fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch
     };
     let ingest = Ingest::new(hub.clone(), terms, porch.clone());
     for listener in listeners.push {
-        porch.tasks.spawn(ingest.clone().serve(listener));
+        porch.tasks.spawn(ingest.clone().serve(listener, None));
     }
+    for listener in listeners.pushs {
+        porch.tasks.spawn(ingest.clone().serve(listener, certificates.push.clone()));
+    }
+    certificates.watch(porch);
 }
 
 fn token(token: &PushToken) -> ingest::Token {

@@ -4,8 +4,9 @@ use crate::core::lineage::{InstanceId, Lineage};
 use crate::wire::VIA;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{StatusCode, Url};
+use reqwest::{Certificate, StatusCode, Url};
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -35,6 +36,14 @@ pub enum BadAddress {
     /// It is not an `http://` or `https://` URL.
     #[error("{0:?} is no address of a daemon; one begins with http:// or https://")]
     NotHttp(String),
+    /// The authorities to trust cannot be read.
+    #[error("{} holds no certificates that could be trusted: {why}", file.display())]
+    Authorities {
+        /// Where they should stand.
+        file: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The HTTP client could not be set up.
     #[error("cannot prepare to connect: {0}")]
     Client(String),
@@ -110,6 +119,15 @@ impl Server {
     /// # Errors
     /// When it is not the address of an HTTP server.
     pub fn new(url: &str, timeout: Duration) -> Result<Server, BadAddress> {
+        Server::trusting(url, timeout, None)
+    }
+
+    /// The same, of a daemon whose certificate is signed by one of those in the file `authorities` (PEM), and by nobody
+    /// else; without, by one that this system trusts.
+    ///
+    /// # Errors
+    /// When it is not the address of an HTTP server, or there are no such certificates.
+    pub fn trusting(url: &str, timeout: Duration, authorities: Option<&Path>) -> Result<Server, BadAddress> {
         let not_http = || BadAddress::NotHttp(url.to_owned());
         // `localhost:8080` reads as a URL whose scheme is `localhost`: a scheme must be written out.
         let url = Url::parse(url).map_err(|_| not_http())?;
@@ -128,7 +146,9 @@ impl Server {
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false);
-        if url.scheme() == "http" {
+        if let Some(file) = authorities {
+            builder = builder.tls_certs_only(certificates(file)?);
+        } else if url.scheme() == "http" {
             // Without TLS there is nothing to verify, so a host without a certificate store will do.
             builder = builder.tls_certs_only([]);
         }
@@ -207,6 +227,16 @@ impl Server {
             Err(HttpError::Status { status: status_code, retry_after, body })
         }
     }
+}
+
+fn certificates(file: &Path) -> Result<Vec<Certificate>, BadAddress> {
+    let bad = |why: String| {
+        let why = why.split(" (os error").next().unwrap_or_default().to_owned();
+        BadAddress::Authorities { file: file.to_owned(), why }
+    };
+    let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(cause(&error)))?;
+    if certificates.is_empty() { Err(bad("there is none in it".into())) } else { Ok(certificates) }
 }
 
 fn is_loopback(url: &Url) -> bool {

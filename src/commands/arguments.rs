@@ -104,6 +104,9 @@ pub(super) struct PushArguments {
     /// A file with the push token, which others must not be able to read; without it, the token is what TKBD_PUSH_TOKEN holds
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// For https://: a file (PEM) with the authorities to trust, instead of those that this system trusts
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
     /// Who reports, as it will stand in the history
     #[arg(long, value_name = "NAME", default_value = "tkbd-push")]
     pub(super) source: String,
@@ -142,6 +145,9 @@ pub(super) struct WatchArguments {
     /// The daemon to watch
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub(super) url: String,
+    /// For https://: a file (PEM) with the authorities to trust, instead of those that this system trusts
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
     /// Only rooms with this tag; may be repeated
     #[arg(long, value_name = "TAG")]
     pub(super) tag: Vec<String>,

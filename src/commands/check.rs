@@ -5,17 +5,38 @@ use super::text::plain;
 use super::{Failure, in_runtime, run};
 use crate::feeds::timetable::board::Pulled;
 use crate::feeds::timetable::day::{DAYS, Day};
-use crate::run::timetables;
+use crate::run::{timetables, tls};
 use crate::setup::Setup;
 use chrono::Utc;
 use std::io::{Write, stdout};
 use std::time::Instant;
 
+/// What a mistake in a setup ends with.
+const EX_CONFIG: u8 = 78;
+
 /// Prints the summary of the setup; touches neither port nor database.
 pub(super) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let setup = run::load(&arguments.setup)?;
     writeln!(stdout(), "{}", setup.summary().trim_end())?;
+    certificates(&setup)?;
     if arguments.online { in_runtime(online(&setup)) } else { Ok(()) }
+}
+
+/// Says what the certificates say of themselves.
+fn certificates(setup: &Setup) -> Result<(), Failure> {
+    let mut bad = Vec::new();
+    for (name, checked) in tls::check(setup) {
+        match checked {
+            Ok(summary) if summary.hosts.is_empty() => {
+                writeln!(stdout(), "{name:<10} for no host, until {}", summary.until)?;
+            }
+            Ok(summary) => {
+                writeln!(stdout(), "{name:<10} for {}, until {}", summary.hosts.join(", "), summary.until)?;
+            }
+            Err(why) => bad.push(format!("{name}: {why}")),
+        }
+    }
+    if bad.is_empty() { Ok(()) } else { Err(Failure::Daemon(bad.join("\ntkbd: "), EX_CONFIG)) }
 }
 
 /// Asks every timetable once, and says what came of it.

@@ -4,7 +4,9 @@
 //! is all decided on the head of a request, before any of the body is read (faults.md P1 to P5).
 
 use super::Porch;
-use super::http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target, Turn};
+use super::http::{
+    Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target, Tls, Turn,
+};
 use super::http::{contains, is_forwarding, rightmost_untrusted};
 use crate::core::push::Push;
 use crate::core::source::Source;
@@ -77,11 +79,11 @@ impl Ingest {
         Arc::new(Ingest { hub, terms, limits, porch, places, strangers })
     }
 
-    /// Accepts and answers until the daemon is to stop.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+    /// Accepts and answers until the daemon is to stop, over TLS where that is given.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
         let porch = self.porch.clone();
         porch
-            .accept(listener, self.terms.limits.idle, |socket, peer| {
+            .accept(listener, tls, self.terms.limits.idle, |socket, peer| {
                 self.clone().connection(socket, peer.ip())
             })
             .await;
@@ -100,6 +102,9 @@ impl Ingest {
             place.inspect_err(|_| self.count(Why::PushUnheard)).ok()
         };
         let Some(_place) = place else { return };
+        if socket.has_session() && !Box::pin(socket.handshake(self.limits.head_timeout)).await {
+            return;
+        }
         let mut connection = Connection::new(socket, self.limits.clone());
         let gate = Arc::new(Gate { door: self.clone(), peer });
         loop {

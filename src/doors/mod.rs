@@ -9,7 +9,7 @@ pub mod joyce;
 mod page;
 
 use crate::health::{Condition, Health, Refusal as Why};
-use http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target};
+use http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target, Tls};
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use joyce::Held;
@@ -34,11 +34,12 @@ pub struct Porch {
 }
 
 impl Porch {
-    /// Accepts connections until the daemon is to stop. Those on which nothing happens for `idle`, or twice
+    /// Accepts connections until the daemon is to stop, for TLS where that is given. Those on which nothing happens for `idle`, or twice
     /// that, are ended: seen to here, for all of them, since a timer each would cost each of their waits.
     pub async fn accept<F: Future<Output = ()> + Send + 'static>(
         &self,
         listener: TcpListener,
+        tls: Option<Arc<Tls>>,
         idle: Duration,
         serve: impl Fn(Arc<Socket>, SocketAddr) -> F,
     ) {
@@ -63,7 +64,14 @@ impl Porch {
                     if std::mem::take(&mut failing) {
                         self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, false);
                     }
-                    let socket = Arc::new(Socket::new(stream));
+                    let session = match tls.as_ref().map(Tls::session).transpose() {
+                        Ok(session) => session,
+                        Err(error) => {
+                            tracing::error!(%error, "no TLS session can begin");
+                            continue;
+                        }
+                    };
+                    let socket = Arc::new(Socket::new(stream, session));
                     sockets.add(&socket);
                     self.tasks.spawn(serve(socket, peer));
                 }
@@ -155,13 +163,16 @@ impl Door for Web {
 }
 
 impl Web {
-    /// Accepts and answers until the daemon is to stop.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+    /// Accepts and answers until the daemon is to stop, over TLS where that is given.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
         let porch = self.porch.clone();
-        porch.accept(listener, self.limits.idle, |socket, _| self.clone().connection(socket)).await;
+        porch.accept(listener, tls, self.limits.idle, |socket, _| self.clone().connection(socket)).await;
     }
 
     async fn connection(self: Arc<Self>, socket: Arc<Socket>) {
+        if socket.has_session() && !Box::pin(socket.handshake(self.limits.head_timeout)).await {
+            return;
+        }
         let mut connection = Connection::new(socket, self.limits.clone());
         // What is held on it, or was last.
         let mut held = None;

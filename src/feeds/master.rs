@@ -16,6 +16,7 @@ use crate::hub::{Deliveries, Hub, Place, wall_clock};
 use crate::wire::client::{Message, Reply};
 use presence::Presence;
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -39,19 +40,26 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// To follow the daemon at `url`, in whose name states stand as of `source`; it answers within `timeout`, is asked
+    /// To follow the daemon at `url`, whose certificate is signed by one of `authorities` where those are given, in whose name states stand as of `source`; it answers within `timeout`, is asked
     /// again after a failure at this pace, and what is served is called stale once it was silent for `stale`.
     ///
     /// # Errors
     /// When that is no address of a daemon.
     pub fn new(
         url: &str,
+        authorities: Option<&Path>,
         source: Source,
         timeout: Duration,
         pace: Pace,
         stale: Duration,
     ) -> Result<Plan, BadAddress> {
-        Ok(Plan { server: Server::new(url, timeout)?, source, pace, stale, takes_schedule: true })
+        Ok(Plan {
+            server: Server::trusting(url, timeout, authorities)?,
+            source,
+            pace,
+            stale,
+            takes_schedule: true,
+        })
     }
 
     /// The same, but for what is reserved: the setup has timetables of its own.

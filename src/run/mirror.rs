@@ -10,7 +10,8 @@ use crate::setup::Setup;
 pub(super) fn plan(setup: &Setup) -> Result<Option<Plan>, BadAddress> {
     let Some(mirror) = &setup.mirror else { return Ok(None) };
     let pace = Pace { least: mirror.retry, most: mirror.retry_most };
-    Plan::new(mirror.master.as_str(), mirror.source.clone(), mirror.timeout, pace, mirror.stale).map(Some)
+    let (master, source) = (mirror.master.as_str(), mirror.source.clone());
+    Plan::new(master, mirror.ca.as_deref(), source, mirror.timeout, pace, mirror.stale).map(Some)
 }
 
 /// With what pushes are refused, where they are.

@@ -5,8 +5,10 @@ use super::mistake::Refusal;
 use super::near::{nearest, quoted};
 use super::reader::Reader;
 use super::resolve::{milliseconds, minutes, patience, seconds};
+use super::tls::file;
 use crate::core::source::Source;
 use reqwest::Url;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The daemon that this one follows (`[mirror]`).
@@ -14,6 +16,8 @@ use std::time::Duration;
 pub struct Mirror {
     /// Its address, perhaps with a password in it.
     pub master: Url,
+    /// PEM: by whom its certificate must be signed; without, by one that this system trusts.
+    pub ca: Option<PathBuf>,
     /// Whether pushes of its own are taken, beside what the master says.
     pub takes_pushes: bool,
     /// As of whom its states stand in the history.
@@ -45,14 +49,22 @@ impl Mirror {
 }
 
 /// The keys that say how a master is followed.
-const KEYS: [&str; 6] =
-    ["mirror.pushes", "mirror.source", "mirror.timeout", "mirror.retry", "mirror.retry_most", "mirror.stale"];
+const KEYS: [&str; 7] = [
+    "mirror.ca",
+    "mirror.pushes",
+    "mirror.source",
+    "mirror.timeout",
+    "mirror.retry",
+    "mirror.retry_most",
+    "mirror.stale",
+];
 
 /// Resolves `[mirror]`. Without a master nothing else of it has a meaning.
 pub(super) fn mirror(ask: &mut Reader) -> Option<Mirror> {
     let mistakes = ask.mistakes();
     let master =
         ask.parsed("mirror.master", "an address in quotes, as \"http://tk.example.org:8080\"", None, master);
+    let ca = ask.parsed("mirror.ca", "the path of a file in quotes", None, file);
     let retry = ask.duration("mirror.retry", seconds(1), milliseconds(10)..=minutes(10));
     let retry_most = ask.duration("mirror.retry_most", seconds(60), milliseconds(10)..=minutes(60));
     if retry > retry_most {
@@ -69,7 +81,7 @@ pub(super) fn mirror(ask: &mut Reader) -> Option<Mirror> {
     match master {
         Some(master) => {
             let source = source.or_else(|| Source::parse("mirror").ok()).unwrap_or_else(Source::unknown);
-            Some(Mirror { master, takes_pushes, source, timeout, retry, retry_most, stale })
+            Some(Mirror { master, ca, takes_pushes, source, timeout, retry, retry_most, stale })
         }
         None => {
             if let Some(key) = orphan.filter(|_| ask.mistakes() == mistakes) {

@@ -1,8 +1,8 @@
 //! What was written (TOML, variables, arguments) → what it means, resolved once.
 //!
 //! Layers are asked key by key, the top one first (`layers`, `reader`, `fields`); each answer is parsed into
-//! the type that the rest of the house uses (`resolve`, `rooms`, `rules`, `tokens`, `network`, `timetable`,
-//! `closures`); all that is wrong is told at once, with its place (`mistake`), before a port or a file is touched
+//! the type that the rest of the house uses (`resolve`, `rooms`, `rules`, `tokens`, `network`, `tls`,
+//! `timetable`, `closures`); all that is wrong is told at once, with its place (`mistake`), before a port or a file is touched
 //! (faults.md O1). Nothing outside this module sees a setting as text that is not meant as text.
 
 mod closures;
@@ -25,6 +25,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod timetable;
+mod tls;
 mod tokens;
 mod written;
 
@@ -35,6 +36,7 @@ pub use mistake::{Mistake, SetupError};
 pub use place::Origin;
 pub use secret_file::Secret;
 pub use timetable::{CalendarPlace, RoomMatcher, Schedule, Timetable, TimetableSource};
+pub use tls::Tls;
 
 use crate::core::room::{RoomPlan, Rules};
 use crate::core::source::Source;
@@ -86,8 +88,10 @@ pub struct Setup {
 /// The door for pages and channels (`[http]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    /// At least one address.
+    /// Its addresses without TLS; here or there is at least one.
     pub listen: Vec<SocketAddr>,
+    /// How it speaks TLS, if it does.
+    pub tls: Option<Tls>,
     /// Under which path the page and the channels are served; begins with a slash.
     pub path: String,
     /// How long a request waits for something to tell.
@@ -111,8 +115,10 @@ pub struct Http {
 /// The door for pushes (`[push]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
-    /// Its addresses; none: the door stays shut.
+    /// Its addresses without TLS; none there either: the door stays shut.
     pub listen: Vec<SocketAddr>,
+    /// How it speaks TLS, if it does.
+    pub tls: Option<Tls>,
     /// From where pushes are taken; IPv4 networks in IPv4 form.
     pub allow: Vec<IpNet>,
     /// Where there are any, a push must come with one.

@@ -7,7 +7,7 @@ use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
     HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, metrics, mirror, rooms, rules,
-    timetable, tokens,
+    timetable, tls, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -80,6 +80,7 @@ pub(super) fn timezone(text: &str) -> Result<Tz, Refusal> {
 fn http(ask: &mut Reader) -> Http {
     let http = Http {
         listen: listen(ask, "http.listen", 8080),
+        tls: tls::tls(ask, &tls::HTTP),
         path: ask.parsed("http.path", "a path in quotes, as \"/\"", "/".into(), path),
         hold: ask.duration("http.hold", seconds(20), milliseconds(100)..=minutes(10)),
         channel_expiry: ask.duration("http.channel_expiry", minutes(5), milliseconds(100)..=hours(24)),
@@ -91,7 +92,7 @@ fn http(ask: &mut Reader) -> Http {
         body_timeout: ask.duration("http.body_timeout", seconds(10), patience(minutes(5))),
         max_body: ask.count("http.max_body", 65_536, 1_024..=16_777_216),
     };
-    if http.listen.is_empty() {
+    if http.listen.is_empty() && !ask.is_written(tls::HTTP.certificate) {
         ask.refuse("http.listen", &[], Refusal::new("an empty list, so that nobody could be served"));
     }
     http
@@ -101,6 +102,7 @@ fn push(ask: &mut Reader) -> Push {
     let nets = "IP addresses or networks in quotes, as \"192.0.2.0/24\"";
     let push = Push {
         listen: listen(ask, "push.listen", 1235),
+        tls: tls::tls(ask, &tls::PUSH),
         allow: ask.list("push.allow", nets, loopback(), network),
         tokens: tokens::tokens(ask),
         trusted_proxies: ask.list("push.trusted_proxies", nets, Vec::new(), network),
@@ -118,7 +120,7 @@ fn push(ask: &mut Reader) -> Push {
 }
 
 /// One address or several, each once.
-fn listen(ask: &mut Reader, key: &'static str, port: u16) -> Vec<SocketAddr> {
+pub(super) fn listen(ask: &mut Reader, key: &'static str, port: u16) -> Vec<SocketAddr> {
     let default = vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
     let addresses =
         ask.list(key, &format!("an address with a port in quotes, as \"0.0.0.0:{port}\""), default, address);
@@ -132,10 +134,22 @@ fn listen(ask: &mut Reader, key: &'static str, port: u16) -> Vec<SocketAddr> {
 }
 
 fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
-    let pairs = http.listen.iter().flat_map(|a| push.listen.iter().map(move |b| (*a, *b)));
-    let Some((a, b)) = pairs.into_iter().find(|(a, b)| clash(*a, *b)) else { return };
-    let why = format!("push.listen \"{b}\" and http.listen \"{a}\" take the same port");
-    ask.refuse("push.listen", &["http.listen"], Refusal::new(why).hint("give each its own"));
+    let tls = |tls: &Option<tls::Tls>| tls.as_ref().map(|tls| tls.listen.clone()).unwrap_or_default();
+    let doors = [
+        ("http.listen", http.listen.clone()),
+        (tls::HTTP.listen, tls(&http.tls)),
+        ("push.listen", push.listen.clone()),
+        (tls::PUSH.listen, tls(&push.tls)),
+    ];
+    for (at, (second, theirs)) in doors.iter().enumerate() {
+        for (first, ours) in doors.iter().take(at) {
+            let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (*a, *b)));
+            if let Some((a, b)) = pairs.into_iter().find(|(a, b)| clash(*a, *b)) {
+                let why = format!("{second} \"{b}\" and {first} \"{a}\" take the same port");
+                return ask.refuse(second, &[first], Refusal::new(why).hint("give each its own"));
+            }
+        }
+    }
 }
 
 fn path(text: &str) -> Result<String, Refusal> {
@@ -244,7 +258,7 @@ pub(super) const fn minutes(count: u64) -> Duration {
     Duration::from_secs(count * 60)
 }
 
-const fn hours(count: u64) -> Duration {
+pub(super) const fn hours(count: u64) -> Duration {
     Duration::from_secs(count * 3_600)
 }
 

@@ -38,6 +38,15 @@ pub(super) fn starred(text: &str, table: &DeTable<'_>, understood: bool) -> Stri
     if let Some(master) = table.get("mirror").and_then(|mirror| mirror.get_ref().get("master")) {
         leaves(master, &mut |span| star(&mut bytes, span));
     }
+    // Somebody may have written a key where its path belongs.
+    for door in ["http", "push"] {
+        let tls = table.get(door).and_then(|door| door.get_ref().get("tls"));
+        if let Some(key) = tls.and_then(|tls| tls.get_ref().get("key"))
+            && key.get_ref().as_str().is_none_or(|text| text.contains("-----BEGIN"))
+        {
+            leaves(key, &mut |span| star(&mut bytes, span));
+        }
+    }
     // Stars replace whole quotations or lines, hence whole characters; should that ever be wrong,
     // nothing is shown.
     String::from_utf8(bytes).unwrap_or_else(|_| "*".repeat(text.len()))
@@ -111,6 +120,8 @@ mod tests {
             "[[timetable]]\nurl = https://a.example/hunter2.ics\n",
             "[mirror]\nmaster = 'http://me:hunter2@a.example'\n",
             "[mirror]\nmaster = \"\"\"\nhttp://me:hunter2@a.example\"\"\"\n",
+            "[http.tls]\nkey = \"\"\"\n-----BEGIN PRIVATE KEY-----\nhunter2\"\"\"\n",
+            "[push.tls]\nkey = ['-----BEGIN PRIVATE KEY-----', 'hunter2']\n",
         ] {
             let shown = shown(text);
             assert!(!shown.contains("hunter2"), "{shown}");

@@ -1,17 +1,18 @@
 //! A setup in a dozen lines, for `tkbd check`.
 
 use super::resolve::everybody;
-use super::{LogFormat, Metrics, Mirror, Push, Setup, Timetable, duration::shown};
+use super::{LogFormat, Metrics, Mirror, Push, Setup, Timetable, Tls, duration::shown};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::SocketAddr;
 
 impl Setup {
     /// What it comes to, one fact a line; no secrets, no tokens.
     pub fn summary(&self) -> String {
         let http = &self.http;
         let lines = [
-            ("pages", format!("{} at path {}", joined(&http.listen), http.path)),
+            ("pages", format!("{} at path {}", addresses(&http.listen, http.tls.as_ref()), http.path)),
             (
                 "channels",
                 format!(
@@ -21,7 +22,7 @@ impl Setup {
                     http.max_channels
                 ),
             ),
-            ("push", if self.push.listen.is_empty() { "off".into() } else { joined(&self.push.listen) }),
+            ("push", addresses(&self.push.listen, self.push.tls.as_ref())),
             ("push from", peers(&self.push)),
             (
                 "tokens",
@@ -110,6 +111,17 @@ fn peers(push: &Push) -> String {
         peers.push_str(&format!("; as host {}", joined(&push.hosts)));
     }
     peers
+}
+
+/// Where a door listens, and where it speaks TLS.
+fn addresses(plain: &[SocketAddr], tls: Option<&Tls>) -> String {
+    let over_tls = tls.map(|tls| format!("{} (TLS)", joined(&tls.listen)));
+    match (plain, over_tls) {
+        ([], None) => "off".into(),
+        ([], Some(over_tls)) => over_tls,
+        (plain, None) => joined(plain),
+        (plain, Some(over_tls)) => format!("{}, {over_tls}", joined(plain)),
+    }
 }
 
 /// Networks, those of one address as that address.

@@ -150,12 +150,14 @@ fn json_may_not_be_written_elsewhere() {
 
 #[test]
 fn a_lock_may_not_stand_elsewhere() {
-    let names = |path| locks_outside_the_hub(&one(path, "use std::sync::{Arc, Mutex};"));
+    let names = |path| locks_elsewhere(&one(path, "use std::sync::{Arc, Mutex};"));
     found(&names("src/doors/a.rs"), &["std::sync::Mutex"]);
     found(&names("src/hub.rs"), &[]);
+    found(&names("src/doors/http/session.rs"), &[]);
+    found(&names("src/doors/http/socket.rs"), &["std::sync::Mutex"]);
     let qualified =
         one("src/history/a.rs", "use std::sync; struct A(sync::RwLock<u8>, tokio::sync::Mutex<u8>);");
-    found(&locks_outside_the_hub(&qualified), &["std::sync::RwLock", "tokio::sync::Mutex"]);
+    found(&locks_elsewhere(&qualified), &["std::sync::RwLock", "tokio::sync::Mutex"]);
 }
 
 #[test]

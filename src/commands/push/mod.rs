@@ -24,7 +24,8 @@ pub(super) const TOKEN_VARIABLE: &str = "TKBD_PUSH_TOKEN";
 pub(super) async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let source =
         Source::parse(&arguments.source).map_err(|bad| Failure::Usage(format!("--source: {bad}")))?;
-    let server = Server::new(&arguments.to, Duration::from_secs(arguments.timeout))
+    let timeout = Duration::from_secs(arguments.timeout);
+    let server = Server::trusting(&arguments.to, timeout, arguments.ca.as_deref())
         .map_err(|error| Failure::Usage(format!("--to: {error}")))?;
     let token = secret::read(arguments.token_file.as_deref())?;
     let pusher = Pusher::new(server, token.as_deref())

@@ -15,8 +15,8 @@ use std::io::{IsTerminal, stdin, stdout};
 
 /// Watches a daemon until somebody has seen enough.
 pub(super) async fn watch(arguments: WatchArguments) -> Result<(), Failure> {
-    let server =
-        Server::new(&arguments.url, Server::HELD_REPLY).map_err(|error| Failure::Usage(error.to_string()))?;
+    let server = Server::trusting(&arguments.url, Server::HELD_REPLY, arguments.ca.as_deref())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let filter = filter(&arguments.tag)?;
     let address = server.address();
     let client = Client::new(server, Conversation::watching(filter.clone()), Pace::WATCHING);

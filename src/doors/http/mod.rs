@@ -6,11 +6,13 @@
 //! without waking a task (performance.md, "Parking").
 
 mod admit;
+pub mod certificate;
 mod connection;
 mod forwarded;
 mod reader;
 mod request;
 mod response;
+mod session;
 mod socket;
 mod tap;
 
@@ -19,4 +21,5 @@ pub use connection::{Came, Connection, Door, Limits};
 pub use forwarded::{contains, is_forwarding, rightmost_untrusted};
 pub use request::{Persistence, Request, Target};
 pub use response::{Response, append_date};
+pub use session::{Session, Tls};
 pub use socket::{Socket, Turn, Written};

@@ -1,6 +1,7 @@
 //! The socket of a connection: its task reads from it; and writes to it but while a request is held,
 //! when the publisher does.
 
+use super::session::Session;
 use atomic_waker::AtomicWaker;
 use socket2::SockRef;
 use std::io::{self, IoSlice, Read, Write};
@@ -26,6 +27,8 @@ pub struct Socket {
     /// Something has happened since [`Socket::end_if_idle`] looked last.
     active: AtomicBool,
     task: AtomicWaker,
+    /// The TLS session on it, if it has one. Elsewhere in memory, so that a socket without is no larger for it.
+    session: Option<Box<Session>>,
 }
 
 /// Whose turn it is.
@@ -60,8 +63,8 @@ impl Socket {
     /// A reader that has not taken an answer whole by then is given up, however it goes.
     const IN_ALL: Duration = Duration::from_secs(60);
 
-    /// The socket of a connection that was accepted just now.
-    pub fn new(stream: TcpStream) -> Socket {
+    /// The socket of a connection that was accepted just now, and the session that is to begin on it, if any.
+    pub fn new(stream: TcpStream, session: Option<Box<Session>>) -> Socket {
         Socket {
             stream,
             turn: AtomicU8::new(Turn::Client as u8),
@@ -69,12 +72,27 @@ impl Socket {
             stopping: AtomicBool::new(false),
             active: AtomicBool::new(true),
             task: AtomicWaker::new(),
+            session,
         }
     }
 
     /// The address on the other side; none where it has left.
     pub fn peer(&self) -> Option<IpAddr> {
         self.stream.peer_addr().ok().map(|peer| peer.ip().to_canonical())
+    }
+
+    /// Whether there is a TLS session on it, which begins with [`Socket::handshake`].
+    pub fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Has the TLS session begin; it waits for the client for at most `patience`. False when it does not begin: the
+    /// client has been told why, as far as it can be, and the connection is over.
+    pub async fn handshake(&self, patience: Duration) -> bool {
+        let Some(session) = &self.session else { return true };
+        // It is the task's turn, and so not idle.
+        self.pass(Turn::Task);
+        session.begin(self, &self.stream, patience).await
     }
 
     /// Whose turn it is.
@@ -138,11 +156,17 @@ impl Socket {
 
     /// Completes when there may be bytes to read, or the end.
     pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_read_ready(cx)
+        match &self.session {
+            None => self.stream.poll_read_ready(cx),
+            Some(session) => session.poll_read_ready(&self.stream, cx),
+        }
     }
 
     /// Reads what is there; 0 bytes are the end.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Some(session) = &self.session {
+            return session.poll_read(&self.stream, cx, bytes);
+        }
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
             let mut came = None;
@@ -167,27 +191,25 @@ impl Socket {
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_write_ready(cx))?;
-            match self.stream.try_write(bytes) {
+            let mut done = 0;
+            let write = || self.write_more(&[bytes], &mut done);
+            match self.stream.try_io(Interest::WRITABLE, write) {
+                // Of a session, what is left of it is on its way with what is written next.
+                _ if done > 0 => return Poll::Ready(Ok(done)),
                 Err(error) if is_for_now(&error) => {}
-                result => return Poll::Ready(result),
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(()) => return Poll::Ready(Ok(0)),
             }
         }
     }
 
     /// Writes as much of `parts` as the socket takes, in one call where it takes all.
     pub fn try_write(&self, parts: &[&[u8]]) -> Written {
-        let whole: usize = parts.iter().map(|part| part.len()).sum();
-        let mut done = 0;
-        while done < whole {
-            match self.write_rest(parts, done) {
-                Ok(0) => return Written::Failed,
-                Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Part(done),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Written::Failed,
-            }
+        if let Some(session) = &self.session {
+            return session.try_write(&self.stream, parts);
         }
-        Written::Whole
+        let mut done = 0;
+        written(self.write_plain(parts, &mut done), done)
     }
 
     /// Writes what is left of `parts` after `done` bytes, waiting for the reader where it has to.
@@ -195,37 +217,51 @@ impl Socket {
     /// # Errors
     /// When the connection breaks, or the reader is too slow.
     pub async fn write_on(&self, parts: &[&[u8]], mut done: usize) -> io::Result<()> {
-        let whole: usize = parts.iter().map(|part| part.len()).sum();
         let end = Instant::now() + Self::IN_ALL;
-        while done < whole {
-            match self.write_rest(parts, done) {
+        loop {
+            match self.write_more(parts, &mut done) {
+                Err(error) if is_for_now(&error) => {}
+                result => return result,
+            }
+            let left = end.saturating_duration_since(Instant::now()).min(Self::NO_PROGRESS);
+            timeout(left, self.stream.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            // What was written around Tokio, it does not know of: it learns here what is to be waited for.
+            match self.stream.try_io(Interest::WRITABLE, || self.write_more(parts, &mut done)) {
+                Err(error) if is_for_now(&error) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Writes what is left of `parts` after `done` bytes, which it counts on.
+    ///
+    /// # Errors
+    /// "Would block" where the socket takes no more for now.
+    fn write_more(&self, parts: &[&[u8]], done: &mut usize) -> io::Result<()> {
+        match &self.session {
+            None => self.write_plain(parts, done),
+            Some(session) => session.write(&self.stream, parts, done),
+        }
+    }
+
+    fn write_plain(&self, parts: &[&[u8]], done: &mut usize) -> io::Result<()> {
+        let whole: usize = parts.iter().map(|part| part.len()).sum();
+        let stream = self.plain();
+        let mut stream = &*stream;
+        while *done < whole {
+            let wrote = match parts {
+                // A gathered write costs more than a plain one, and most answers are of one part.
+                [one] => stream.write(&one[*done..]),
+                several => stream.write_vectored(&rest(several, *done)),
+            };
+            match wrote {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => done += n,
-                Err(error) if is_for_now(&error) => {
-                    let left = end.saturating_duration_since(Instant::now()).min(Self::NO_PROGRESS);
-                    timeout(left, self.stream.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
-                    // What was written around Tokio, it does not know of: it learns here what is to be waited for.
-                    let write = || self.write_rest(parts, done);
-                    match self.stream.try_io(Interest::WRITABLE, write) {
-                        Ok(n) => done += n,
-                        Err(error) if is_for_now(&error) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
+                Ok(n) => *done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
-    }
-
-    fn write_rest(&self, parts: &[&[u8]], done: usize) -> io::Result<usize> {
-        let stream = self.plain();
-        let mut stream = &*stream;
-        match parts {
-            // A gathered write costs more than a plain one, and most answers are of one part.
-            [one] => stream.write(&one[done..]),
-            several => stream.write_vectored(&rest(several, done)),
-        }
     }
 
     /// The socket without what Tokio knows of it, which lies elsewhere in memory.
@@ -235,18 +271,39 @@ impl Socket {
 
     /// Tells the client that nothing more comes.
     pub(super) fn finish(&self) {
+        if let Some(session) = &self.session {
+            session.close(&self.stream);
+        }
         // It may be broken already, and then there is nobody to tell.
         let _ = self.plain().shutdown(Shutdown::Write);
     }
 }
 
+/// However a connection ends, a session on it says so: else its client must take the end for a cut.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(session) = &self.session {
+            session.close(&self.stream);
+        }
+    }
+}
+
+/// How a write without waiting went that came as far as `done`.
+pub(super) fn written(outcome: io::Result<()>, done: usize) -> Written {
+    match outcome {
+        Ok(()) => Written::Whole,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Written::Part(done),
+        Err(_) => Written::Failed,
+    }
+}
+
 /// Whether it may go well when it is tried again.
-fn is_for_now(error: &io::Error) -> bool {
+pub(super) fn is_for_now(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// What is left of `parts` after `done` bytes.
-fn rest<'a>(parts: &[&'a [u8]], mut done: usize) -> Vec<IoSlice<'a>> {
+pub(super) fn rest<'a>(parts: &[&'a [u8]], mut done: usize) -> Vec<IoSlice<'a>> {
     let mut slices = Vec::with_capacity(parts.len());
     for part in parts {
         let skip = done.min(part.len());

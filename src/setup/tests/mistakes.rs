@@ -27,6 +27,39 @@ const TABLE: &[(&str, &[&str])] = &[
     ("http = 1", &["x.toml:1:1: http is a table, and is written [http]"]),
     ("[[http]]\nhold = '1s'", &["x.toml:1:3: http is a table, and is written [http]"]),
     ("[room]\nkey = 'a'", &["x.toml:1:1: room: wants one table [[room]] for each, not a table"]),
+    // TLS.
+    (
+        "[http.tls]\nlisten = '0.0.0.0:443'",
+        &[concat!(
+            "x.toml:2:10: http.tls.listen: has no meaning without http.tls.certificate ",
+            "(TLS needs a certificate and its key, as paths of PEM files)"
+        )],
+    ),
+    (
+        "[push.tls]\ncertificate = 'a.pem'",
+        &[concat!(
+            "x.toml:2:15: push.tls.certificate: has no meaning without push.tls.key ",
+            "(TLS needs a certificate and its key, as paths of PEM files)"
+        )],
+    ),
+    (
+        "[push.tls]\ncertificate = 'a.pem'\nkey = '-----BEGIN PRIVATE KEY-----'",
+        &["x.toml:3:7: push.tls.key: wants the path of a file, and not what stands in it"],
+    ),
+    (
+        "[http.tls]\ncertificate = 'a.pem'\nkey = 'b.pem'\nlisten = []\nclient_ca = 'c.pem'",
+        &[
+            "x.toml:4:10: http.tls.listen: an empty list, so that TLS is spoken nowhere (leave the whole table out)",
+            "x.toml:5:1: unknown key \"client_ca\" in [http.tls] (did you mean \"push.tls.client_ca\"?)",
+        ],
+    ),
+    (
+        "[http.tls]\ncertificate = 'a.pem'\nkey = 'b.pem'\nlisten = '[::]:8080'",
+        &[concat!(
+            "x.toml:4:10: http.tls.listen \"[::]:8080\" and http.listen \"0.0.0.0:8080\" take the same port ",
+            "(give each its own)"
+        )],
+    ),
     // A master to follow.
     (
         "[mirror]\nmaster = 'tk:8080'",

@@ -147,6 +147,14 @@ fn the_reference_names_every_key_with_its_default() {
     let mut full = resolved(&whole, &[], &[]).unwrap_or_else(|error| panic!("{error}\n{whole}"));
     assert_eq!(full.push.tokens.len(), 1, "the example of a token is in force");
     full.push.tokens.clear();
+    let file = "certificate = 'c'\nkey = 'k'";
+    let least = resolved(&format!("[http.tls]\n{file}\n[push.tls]\n{file}"), &[], &[]).unwrap();
+    for (full, least) in [(&full.http.tls, &least.http.tls), (&full.push.tls, &least.push.tls)] {
+        let (full, least) = (full.as_ref().unwrap(), least.as_ref().unwrap());
+        assert_eq!((&full.listen, full.every), (&least.listen, least.every));
+    }
+    assert!(empty.http.tls.is_none() && empty.push.tls.is_none());
+    (full.http.tls, full.push.tls) = (None, None);
     assert_eq!((&full.http, &full.push), (&empty.http, &empty.push));
     assert_eq!(full.metrics, empty.metrics);
     assert_eq!((&full.history, &full.limits, &full.log), (&empty.history, &empty.limits, &empty.log));
@@ -154,6 +162,7 @@ fn the_reference_names_every_key_with_its_default() {
     assert_eq!((full.timetables.len(), full.closures.len()), (6, 1), "the examples are in force");
     let least = resolved("[mirror]\nmaster = 'http://tk.example.org:8080'", &[], &[]).unwrap();
     assert!(empty.mirror.is_none() && full.mirror.is_some());
+    full.mirror.as_mut().unwrap().ca = None;
     assert_eq!(full.mirror, least.mirror);
 
     // Whatever the code asks for stands in the reference.
@@ -199,6 +208,8 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("mirror.retry", "9ms", "601s"),
         ("mirror.retry_most", "9ms", "3601s"),
         ("mirror.stale", "99ms", "86401s"),
+        ("http.tls.every", "99ms", "86401s"),
+        ("push.tls.every", "99ms", "86401s"),
         ("limits.pcs", "0", "1000001"),
         ("limits.rooms", "0", "100001"),
         ("limits.sources", "0", "100001"),
@@ -249,5 +260,9 @@ fn the_summary_tells_what_matters_and_no_secret() {
     let shown =
         resolved("[metrics]\nallow = '::/0'\ntrusted_proxies = '10.0.0.1'", &[], &[]).unwrap().summary();
     assert!(shown.contains("metrics    for EVERYBODY (::/0); through proxies 10.0.0.1\n"), "{shown}");
+    let tls = "listen = []\n[http.tls]\ncertificate = 'c'\nkey = 'k'";
+    let tls = resolved(&format!("[push]\nlisten = []\n[http]\n{tls}"), &[], &[]).unwrap().summary();
+    assert!(tls.starts_with("pages      0.0.0.0:8443 (TLS) at path /\n"), "{tls}");
+    assert!(tls.contains("push       off\n"), "{tls}");
     assert!(open.contains("timetables none\nclosures   0\n"), "{open}");
 }

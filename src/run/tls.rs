@@ -1,0 +1,72 @@
+//! From the `[http.tls]` and `[push.tls]` of a setup to the certificates that their doors show.
+
+use crate::doors::Porch;
+use crate::doors::http::Tls;
+use crate::doors::http::certificate::{BadPair, Certificate, Files, Summary};
+use crate::setup::{self, Setup};
+use std::sync::Arc;
+
+/// Why TLS cannot be spoken.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {why}")]
+pub struct BadTls {
+    /// The table of the setup.
+    name: &'static str,
+    why: BadPair,
+}
+
+/// How the doors speak TLS.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    /// The web port, if it does.
+    pub(super) http: Option<Arc<Tls>>,
+    /// The push port, if it does.
+    pub(super) push: Option<Arc<Tls>>,
+}
+
+/// Reads the certificates that the setup names.
+///
+/// # Errors
+/// When one of them cannot be served.
+pub(super) fn open(setup: &Setup) -> Result<Certificates, BadTls> {
+    let open = |name, tls: &Option<setup::Tls>| -> Result<Option<Arc<Tls>>, BadTls> {
+        let Some(tls) = tls else { return Ok(None) };
+        let certificate = Certificate::open(files(name, tls)).map_err(|why| BadTls { name, why })?;
+        Ok(Some(Tls::new(certificate)))
+    };
+    Ok(Certificates { http: open(HTTP, &setup.http.tls)?, push: open(PUSH, &setup.push.tls)? })
+}
+
+/// What the certificates say of themselves that the setup names, for each table that names one.
+pub(crate) fn check(setup: &Setup) -> Vec<(&'static str, Result<Summary, BadPair>)> {
+    let named = [(HTTP, &setup.http.tls), (PUSH, &setup.push.tls)];
+    let named = named.into_iter().filter_map(|(name, tls)| Some((name, tls.as_ref()?)));
+    named.map(|(name, tls)| (name, Certificate::check(&files(name, tls)))).collect()
+}
+
+impl Certificates {
+    /// All certificates that are served: to be read anew, or asked how it stands with them.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        [&self.http, &self.push].into_iter().flatten().map(|tls| tls.certificate())
+    }
+
+    /// Looks at the files now and then, until the daemon is to stop.
+    pub(super) fn watch(&self, porch: &Porch) {
+        for certificate in self.each() {
+            porch.tasks.spawn(certificate.clone().watch(porch.shutdown.clone()));
+        }
+    }
+}
+
+const HTTP: &str = "http.tls";
+const PUSH: &str = "push.tls";
+
+fn files(name: &'static str, tls: &setup::Tls) -> Files {
+    Files {
+        name,
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        client_ca: tls.client_ca.clone(),
+        every: tls.every,
+    }
+}
