@@ -4,7 +4,6 @@
 
 mod common;
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ fn said(daemon: &Daemon, port: SocketAddr, parts: &[&[u8]]) -> String {
         client.send_what_is_taken(part);
     }
     let mut said = Vec::new();
-    if let Err(error) = client.stream().read_to_end(&mut said) {
+    if let Err(error) = client.read_to_end(&mut said) {
         said.extend(error.kind().to_string().bytes());
     }
     let mut said = String::from_utf8_lossy(&said).into_owned();
@@ -210,14 +209,15 @@ fn p5_a_push_that_waits_for_a_place_is_taken_however_long_it_waits() {
     let mut busy = daemon.connect_push();
     assert_eq!(busy.exchange(&push).status, 200);
     let mut waiting = daemon.connect_push();
-    waiting.send(&push.bytes());
+    let second = push.clone();
+    let waiting = std::thread::spawn(move || waiting.exchange(&second));
     // Five times as long as a connection may stand idle; this one never does.
     let until = Instant::now() + Duration::from_secs(1);
     while Instant::now() < until {
         assert_eq!(busy.exchange(&push).status, 200);
     }
     drop(busy);
-    assert_eq!(waiting.receive().status, 200);
+    assert_eq!(waiting.join().unwrap().status, 200);
 }
 
 #[test]

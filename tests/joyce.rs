@@ -1052,6 +1052,7 @@ fn a_connection_that_is_opened_before_it_is_needed_is_kept() {
     // Browsers do so; it is idle, not slow to send a head.
     let daemon = Daemon::start(&["http.head_timeout=10ms"]);
     let mut early = daemon.connect();
+    early.shake_hands().unwrap();
     let mut slow = daemon.connect();
     slow.send(b"GET");
     assert_eq!(slow.receive().status, 408, "the time for a head is over");

@@ -10,6 +10,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod relay;
+pub(crate) mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -18,9 +19,10 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConfig, ClientConnection};
 use serde_json::{Value, json};
 
 /// After this long without what must come, a test has failed.
@@ -39,10 +41,13 @@ pub(crate) struct Daemon {
     dir: tempfile::TempDir,
     launch: Launch,
     stderr: Arc<Mutex<String>>,
-    joyce: SocketAddr,
-    push: SocketAddr,
+    ports: Ports,
     over: bool,
 }
+
+/// Where a daemon listens, by the names of its log: `joyce` and `push`, and where it speaks TLS `joyce-tls` and
+/// `push-tls`.
+type Ports = BTreeMap<String, SocketAddr>;
 
 #[derive(Clone, Default)]
 struct Launch {
@@ -68,16 +73,26 @@ impl Daemon {
     }
 
     fn launch(dir: tempfile::TempDir, launch: Launch) -> Daemon {
-        let (child, stderr, joyce, push) = spawn(dir.path(), &launch);
-        Daemon { child, dir, launch, stderr, joyce, push, over: false }
+        let (child, stderr, ports) = spawn(dir.path(), &launch);
+        Daemon { child, dir, launch, stderr, ports, over: false }
     }
 
     pub(crate) fn joyce(&self) -> SocketAddr {
-        self.joyce
+        self.ports[if tls::is_everywhere() { "joyce-tls" } else { "joyce" }]
     }
 
     pub(crate) fn push_port(&self) -> SocketAddr {
-        self.push
+        self.ports[if tls::is_everywhere() { "push-tls" } else { "push" }]
+    }
+
+    /// The Joyce port that speaks TLS.
+    pub(crate) fn joyce_tls(&self) -> SocketAddr {
+        self.ports["joyce-tls"]
+    }
+
+    /// The push port that does.
+    pub(crate) fn push_tls(&self) -> SocketAddr {
+        self.ports["push-tls"]
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -124,22 +139,21 @@ impl Daemon {
             let status = self.terminate();
             assert_eq!(status.code(), Some(0), "SIGTERM ends with 0:\n{}", self.log());
         }
-        let (child, stderr, joyce, push) = spawn(self.dir.path(), &self.launch);
+        let (child, stderr, ports) = spawn(self.dir.path(), &self.launch);
         self.child = child;
         self.stderr = stderr;
-        self.joyce = joyce;
-        self.push = push;
+        self.ports = ports;
         self.over = false;
     }
 
     /// A connection to the Joyce port.
     pub(crate) fn connect(&self) -> Client {
-        Client::connect(self.joyce)
+        Client::connect(self.joyce())
     }
 
     /// A connection to the push port.
     pub(crate) fn connect_push(&self) -> Client {
-        Client::connect(self.push)
+        Client::connect(self.push_port())
     }
 
     /// A request on a connection of its own, on the Joyce port.
@@ -260,7 +274,7 @@ pub(crate) fn tkbd() -> Command {
     command
 }
 
-fn spawn(dir: &Path, launch: &Launch) -> (Child, Arc<Mutex<String>>, SocketAddr, SocketAddr) {
+fn spawn(dir: &Path, launch: &Launch) -> (Child, Arc<Mutex<String>>, Ports) {
     let mut command = tkbd();
     command.arg("run");
     if let Some(setup) = &launch.setup {
@@ -269,11 +283,15 @@ fn spawn(dir: &Path, launch: &Launch) -> (Child, Arc<Mutex<String>>, SocketAddr,
         command.arg(file);
     }
     let db = dir.join("history.sqlite3");
-    let standard = [
+    let mut standard = vec![
         "http.listen=127.0.0.1:0".to_owned(),
         "push.listen=127.0.0.1:0".to_owned(),
         format!("history.db={}", db.display()),
     ];
+    if tls::is_everywhere() {
+        tls::authority().good().write(dir, "everywhere");
+        standard.extend(tls::sets("everywhere"));
+    }
     let key = |set: &str| set.split('=').next().map(str::to_owned);
     for set in standard.iter().filter(|set| !launch.sets.iter().any(|other| key(other) == key(set))) {
         command.args(["--set", set]);
@@ -305,13 +323,14 @@ fn spawn(dir: &Path, launch: &Launch) -> (Child, Arc<Mutex<String>>, SocketAddr,
         }
     });
 
-    let (mut joyce, mut push) = (None, None);
+    // The doors that speak TLS are told of first.
+    let mut ports = Ports::new();
     let until = Instant::now() + GUARD;
-    while joyce.is_none() || push.is_none() {
+    while !(ports.contains_key("joyce") && ports.contains_key("push")) {
         match listening.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok((door, addr)) if door == "joyce" => joyce = Some(addr),
-            Ok((door, addr)) if door == "push" => push = Some(addr),
-            Ok(_) => {}
+            Ok((door, addr)) => {
+                ports.insert(door, addr);
+            }
             Err(_) => {
                 let _ = child.kill();
                 let status = child.wait();
@@ -319,7 +338,7 @@ fn spawn(dir: &Path, launch: &Launch) -> (Child, Arc<Mutex<String>>, SocketAddr,
             }
         }
     }
-    (child, stderr, joyce.unwrap(), push.unwrap())
+    (child, stderr, ports)
 }
 
 fn listening_door(line: &str) -> Option<(String, SocketAddr)> {
@@ -487,17 +506,50 @@ impl std::fmt::Debug for Response {
 /// A connection.
 pub(crate) struct Client {
     stream: TcpStream,
+    session: Option<Box<ClientConnection>>,
     read: Vec<u8>,
 }
 
 impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Client {
         let addr = if addr.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, addr.port()).into() } else { addr };
-        let stream = TcpStream::connect(addr).unwrap();
+        Client::of(TcpStream::connect(addr).unwrap())
+    }
+
+    pub(crate) fn of(stream: TcpStream) -> Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(GUARD)).unwrap();
         stream.set_write_timeout(Some(GUARD)).unwrap();
-        Client { stream, read: Vec::new() }
+        let session = tls::is_everywhere().then(|| tls::session(default_tls()));
+        Client { stream, session, read: Vec::new() }
+    }
+
+    /// The same over TLS, with the versions and the trust of the tests.
+    pub(crate) fn over_tls(addr: SocketAddr) -> Client {
+        Client::with_session(addr, tls::session(default_tls()))
+    }
+
+    pub(crate) fn with_session(addr: SocketAddr, session: Box<ClientConnection>) -> Client {
+        Client { session: Some(session), ..Client::connect(addr) }
+    }
+
+    /// The same connection, over TLS.
+    pub(crate) fn secured(self) -> Client {
+        Client { session: Some(tls::session(default_tls())), ..self }
+    }
+
+    /// Waits for the TLS session, if there is one, which else begins with what is sent.
+    pub(crate) fn shake_hands(&mut self) -> std::io::Result<()> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        while session.is_handshaking() {
+            session.complete_io(&mut self.stream)?;
+        }
+        Ok(())
+    }
+
+    /// What TLS knows of the connection.
+    pub(crate) fn session(&mut self) -> &mut ClientConnection {
+        self.session.as_mut().expect("a connection with TLS")
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -506,15 +558,36 @@ impl Client {
 
     /// Writes these bytes.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
+        self.try_send(bytes).unwrap();
+    }
+
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match &mut self.session {
+            None => self.stream.write_all(bytes),
+            Some(session) => {
+                let mut stream = rustls::Stream::new(&mut **session, &mut self.stream);
+                stream.write_all(bytes).and_then(|()| stream.flush())
+            }
+        }
     }
 
     /// Writes these bytes, as far as the daemon still takes them.
     pub(crate) fn send_what_is_taken(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        let _ = self.try_send(bytes);
     }
 
-    pub(crate) fn finish_sending(&self) {
+    /// All that comes until the end, which may be cut off.
+    pub(crate) fn read_to_end(&mut self, said: &mut Vec<u8>) -> std::io::Result<()> {
+        while self.fill()? {}
+        said.append(&mut self.read);
+        Ok(())
+    }
+
+    pub(crate) fn finish_sending(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.send_close_notify();
+            let _ = session.write_tls(&mut self.stream);
+        }
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
@@ -611,7 +684,11 @@ impl Client {
     fn fill(&mut self) -> std::io::Result<bool> {
         let mut buffer = [0; 16 * 1024];
         loop {
-            match self.stream.read(&mut buffer) {
+            let read = match &mut self.session {
+                None => self.stream.read(&mut buffer),
+                Some(session) => rustls::Stream::new(&mut **session, &mut self.stream).read(&mut buffer),
+            };
+            match read {
                 Ok(n) => {
                     self.read.extend_from_slice(&buffer[..n]);
                     return Ok(n > 0);
@@ -639,6 +716,12 @@ impl Client {
         assert!(self.read.is_empty());
         let _ = self.stream.peek(&mut [0]).unwrap();
     }
+}
+
+/// As a browser is set up that trusts the tests' authority.
+fn default_tls() -> &'static Arc<ClientConfig> {
+    static ONE: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    ONE.get_or_init(|| tls::authority().client(rustls::ALL_VERSIONS, None))
 }
 
 fn find(within: &[u8], what: &[u8]) -> Option<usize> {
@@ -683,7 +766,11 @@ pub(crate) struct Channel {
 impl Channel {
     /// A new channel, welcomed.
     pub(crate) fn new(daemon: &Daemon) -> Channel {
-        let mut client = daemon.connect();
+        Channel::over(daemon.connect())
+    }
+
+    /// The same on this connection.
+    pub(crate) fn over(mut client: Client) -> Channel {
         let reply = client.exchange(&Request::get("/?m=%5B%5D")).json();
         let token = reply[0].as_str().unwrap_or_else(|| panic!("no token in {reply}")).to_owned();
         let mut channel = Channel { client, token, versions: BTreeMap::new() };
@@ -694,7 +781,12 @@ impl Channel {
 
     /// A new channel that has this filter for everything.
     pub(crate) fn with_filter(daemon: &Daemon, filter: &Value) -> Channel {
-        let mut channel = Channel::new(daemon);
+        Channel::new(daemon).filtered(filter)
+    }
+
+    /// The same channel with this filter for everything.
+    pub(crate) fn filtered(self, filter: &Value) -> Channel {
+        let mut channel = self;
         let set =
             json!({"type": "set_msgFilter", "occupation": filter, "roomMap": filter, "schedule": filter});
         let messages = channel.ask(&json!([set, get("tag_names")]));
@@ -710,6 +802,11 @@ impl Channel {
     /// Another connection to the same channel; the old one is given back.
     pub(crate) fn reconnect(&mut self, daemon: &Daemon) -> Client {
         std::mem::replace(&mut self.client, daemon.connect())
+    }
+
+    /// The same, of this connection.
+    pub(crate) fn replace_client(&mut self, client: Client) -> Client {
+        std::mem::replace(&mut self.client, client)
     }
 
     pub(crate) fn token(&self) -> &str {
