@@ -213,7 +213,9 @@ impl Certificate {
             }
             let this = self.clone();
             // Where the files are, a disk may hang.
-            let Ok(read) = tokio::task::spawn_blocking(move || this.read()).await else { continue };
+            let read = tokio::task::spawn_blocking(move || this.read());
+            let Some(read) = shutdown.run_until_cancelled(read).await else { return };
+            let Ok(read) = read else { continue };
             // Two files are never written at once: what is bad once may have been half there.
             if read.as_ref().err() == looked.as_ref() || read.is_ok() {
                 looked = None;

@@ -238,6 +238,10 @@ impl Inner {
     }
 
     fn write(&mut self, stream: &TcpStream, parts: &[&[u8]], done: &mut usize) -> io::Result<()> {
+        if self.failed {
+            // What such a client is sent, it does not take.
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         let whole: usize = parts.iter().map(|part| part.len()).sum();
         loop {
             self.flush(stream)?;
