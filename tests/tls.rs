@@ -372,6 +372,26 @@ fn what_does_not_come_to_a_session_is_ended_and_the_held_do_not_notice() {
 }
 
 #[test]
+fn who_stalls_in_a_handshake_keeps_nobody_out() {
+    let daemon = start(&["http.head_timeout=5m"]);
+    let mut hello = Vec::new();
+    let mut session = tls::session(&authority().client(rustls::ALL_VERSIONS, None));
+    session.write_tls(&mut hello).unwrap();
+    // Some say nothing, some half of a hello, and some do not answer ours.
+    let stalled = (0..300).map(|n| {
+        let mut stream = TcpStream::connect(daemon.joyce_tls()).unwrap();
+        stream.write_all(&hello[..hello.len() * (n % 3) / 2]).unwrap();
+        stream
+    });
+    let stalled: Vec<TcpStream> = stalled.collect();
+    for _ in 0..10 {
+        let mut client = Client::over_tls(daemon.joyce_tls());
+        assert_eq!(client.exchange(&Request::get("/?m=null")).status, 200);
+    }
+    drop(stalled);
+}
+
+#[test]
 fn tls_1_1_is_refused_with_an_alert() {
     let daemon = start(&[]);
     // A hello of that time, but with all that TLS 1.2 wants to know: RFC 5246, section 7.4.1.2.
