@@ -195,10 +195,10 @@ fn open_doors(
         porch: porch.clone(),
     });
     for listener in listeners.http {
-        porch.tasks.spawn(web.clone().serve(listener, None));
+        porch.accepting.spawn(web.clone().serve(listener, None));
     }
     for listener in listeners.https {
-        porch.tasks.spawn(web.clone().serve(listener, certificates.http.clone()));
+        porch.accepting.spawn(web.clone().serve(listener, certificates.http.clone()));
     }
     let push = &setup.push;
     let terms = ingest::Terms {
@@ -221,10 +221,10 @@ fn open_doors(
     };
     let ingest = Ingest::new(hub.clone(), terms, porch.clone());
     for listener in listeners.push {
-        porch.tasks.spawn(ingest.clone().serve(listener, None));
+        porch.accepting.spawn(ingest.clone().serve(listener, None));
     }
     for listener in listeners.pushs {
-        porch.tasks.spawn(ingest.clone().serve(listener, certificates.push.clone()));
+        porch.accepting.spawn(ingest.clone().serve(listener, certificates.push.clone()));
     }
     certificates.watch(porch);
 }

@@ -5,7 +5,7 @@
 
 use super::Porch;
 use super::http::{
-    Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target, Tls, Turn,
+    Admit, Came, Connection, Door, Limits, Persistence, Refusal, Request, Response, Socket, Target, Tls, Turn,
 };
 use super::http::{contains, is_forwarding, rightmost_untrusted};
 use crate::core::push::Push;
@@ -95,8 +95,8 @@ impl Ingest {
             // One that finds no place waits with nothing read: its bytes are the kernel's.
             // It is not idle while it does, and passes the turn on to the client when it reads.
             socket.pass(Turn::Task);
-            let places = self.places.clone();
-            self.porch.shutdown.run_until_cancelled(places.acquire_owned()).await.and_then(Result::ok)
+            // It waits also when the daemon is to stop: then those before it soon end.
+            self.places.clone().acquire_owned().await.ok()
         } else {
             let place = self.strangers.clone().try_acquire_owned();
             place.inspect_err(|_| self.count(Why::PushUnheard)).ok()
@@ -116,7 +116,7 @@ impl Ingest {
             };
             let response = self.answer(&request).await;
             let sent = response.send(connection.socket(), &request).await;
-            if sent.is_err() || !request.persistence().stays() {
+            if !sent.is_ok_and(Persistence::stays) {
                 break;
             }
         }

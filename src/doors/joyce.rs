@@ -105,7 +105,7 @@ impl Joyce {
             socket: socket.clone(),
             token: token.clone(),
             callback,
-            persistence: if socket.is_stopping() { Persistence::Closes } else { persistence },
+            persistence,
             is_mirror,
             answered: false,
         });
@@ -242,6 +242,7 @@ struct Client {
 
 impl Recipient for Client {
     fn deliver(mut self: Box<Self>, reply: Reply) {
+        self.persistence = self.socket.persistence(self.persistence);
         if reply.messages.iter().any(|message| matches!(message.body(), Body::HistoricUpdates(_))) {
             let tasks = self.door.porch.tasks.clone();
             tasks.spawn(self.send(reply));

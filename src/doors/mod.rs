@@ -9,7 +9,9 @@ pub mod joyce;
 mod page;
 
 use crate::health::{Condition, Health, Refusal as Why};
-use http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target, Tls};
+use http::{
+    Admit, Came, Connection, Door, Limits, Persistence, Refusal, Request, Response, Socket, Target, Tls,
+};
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use joyce::Held;
@@ -31,6 +33,8 @@ pub struct Porch {
     pub tasks: TaskTracker,
     /// Where it is told what is wrong.
     pub health: Arc<Health>,
+    /// Those who accept. When they have ended, every connection knows that it is to end, and says so in its answers.
+    pub accepting: TaskTracker,
 }
 
 impl Porch {
@@ -83,7 +87,7 @@ impl Porch {
                     }
                     failing = true;
                     self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, true);
-                    tokio::time::sleep(PAUSE).await;
+                    self.shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
                 }
             }
         }
@@ -188,7 +192,7 @@ impl Web {
                         }
                         Err(refusal) => {
                             let sent = Box::pin(refusal.send_plain(connection.socket(), persistence)).await;
-                            sent.is_ok() && persistence.stays()
+                            sent.is_ok_and(Persistence::stays)
                         }
                     }
                 }
@@ -218,6 +222,6 @@ impl Web {
                 Err(response) => response,
             }
         };
-        response.send(connection.socket(), &request).await.is_ok() && request.persistence().stays()
+        response.send(connection.socket(), &request).await.is_ok_and(Persistence::stays)
     }
 }

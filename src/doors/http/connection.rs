@@ -46,9 +46,9 @@ pub enum Came<T> {
     Request(Box<Request>),
     /// The client has left while its request is held, or just before it is answered.
     Left,
-    /// No other request: the last answer was written, or nothing came for long.
+    /// No other request: the last answer was written, nothing came for long, or the daemon is to stop.
     Ended,
-    /// No other request: the client has left, or the daemon is to stop.
+    /// No other request: the client has left.
     Nothing,
 }
 
@@ -81,6 +81,8 @@ enum Next<T> {
     Some,
     /// More is sent while a request is held, or had been sent before; or the client has left.
     Ahead,
+    /// None is there, and the daemon is to stop.
+    Quiet,
     Ended,
     Nothing,
 }
@@ -111,7 +113,8 @@ impl Connection {
                 Next::Some => return Box::pin(self.read(door)).await,
                 Next::Ahead if Box::pin(self.read_ahead()).await => {}
                 Next::Ahead => return Came::Left,
-                Next::Ended => return Came::Ended,
+                Next::Quiet if Box::pin(self.comes_still()).await => {}
+                Next::Quiet | Next::Ended => return Came::Ended,
                 Next::Nothing => return Came::Nothing,
             }
         }
@@ -126,6 +129,15 @@ impl Connection {
             if self.socket.turn() == Turn::Publisher { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
+    }
+
+    /// Whether something comes though the daemon is to stop. A request may be on its way, of a client that was just
+    /// answered or has just connected: it is waited for as long as that takes on a slow network, and then answered.
+    /// After that the client is told that the connection ends; a request that crosses with this is sent anew by
+    /// browsers, which know that a connection they had before may end.
+    async fn comes_still(&self) -> bool {
+        const FOR: Duration = Duration::from_millis(500);
+        timeout(FOR, poll_fn(|cx| self.socket.poll_read_ready(cx))).await.is_ok()
     }
 
     /// Ends the connection such that the client can read the last answer: a socket that is closed with
@@ -172,9 +184,9 @@ impl Connection {
         READ.with_borrow_mut(|buffer| {
             let read = match self.socket.poll_read(cx, buffer) {
                 Poll::Ready(Ok(n)) if n > 0 => buffer.get(..n).unwrap_or_default(),
-                // What had come when the daemon was told to stop is answered; for more it does not wait.
-                Poll::Pending if !self.socket.is_stopping() => return Poll::Pending,
-                _ => return Poll::Ready(Next::Nothing),
+                Poll::Pending if self.socket.is_stopping() => return Poll::Ready(Next::Quiet),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(_) => return Poll::Ready(Next::Nothing),
             };
             if !self.socket.begin() {
                 return Poll::Ready(Next::Ended);

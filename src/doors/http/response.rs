@@ -62,28 +62,29 @@ impl Response {
         self
     }
 
-    /// Writes it as the answer to `request`.
+    /// Writes it as the answer to `request`, and says what becomes of the connection.
     ///
     /// # Errors
     /// When the connection breaks, or its reader is too slow.
-    pub async fn send(&self, socket: &Socket, request: &Request) -> io::Result<()> {
+    pub async fn send(&self, socket: &Socket, request: &Request) -> io::Result<Persistence> {
         self.write(socket, request.persistence(), self.head_only || request.method == Method::HEAD).await
     }
 
-    /// Writes it as the answer to a plain request.
+    /// Writes it as the answer to a plain request, and says what becomes of the connection.
     ///
     /// # Errors
     /// When the connection breaks, or its reader is too slow.
-    pub async fn send_plain(&self, socket: &Socket, persistence: Persistence) -> io::Result<()> {
+    pub async fn send_plain(&self, socket: &Socket, persistence: Persistence) -> io::Result<Persistence> {
         self.write(socket, persistence, false).await
     }
 
     /// Writes it as the last answer of a connection.
     pub(super) async fn send_last(&self, socket: &Socket) -> io::Result<()> {
-        self.write(socket, Persistence::Closes, self.head_only).await
+        self.write(socket, Persistence::Closes, self.head_only).await.map(drop)
     }
 
-    async fn write(&self, socket: &Socket, persistence: Persistence, head_only: bool) -> io::Result<()> {
+    async fn write(&self, socket: &Socket, asked: Persistence, head_only: bool) -> io::Result<Persistence> {
+        let persistence = socket.persistence(asked);
         // Writing to memory cannot fail.
         let mut head = Vec::new();
         let reason = self.status.canonical_reason().unwrap_or_default();
@@ -94,7 +95,8 @@ impl Response {
         }
         let _ = write!(head, "\r\n{}Content-Length: {}\r\n\r\n", persistence.line(), self.body.len());
         let body = if head_only { &[] } else { &self.body[..] };
-        socket.write_on(&[&head, body], 0).await
+        socket.write_on(&[&head, body], 0).await?;
+        Ok(persistence)
     }
 }
 

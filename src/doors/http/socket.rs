@@ -1,6 +1,7 @@
 //! The socket of a connection: its task reads from it; and writes to it but while a request is held,
 //! when the publisher does.
 
+use super::request::Persistence;
 use super::session::Session;
 use atomic_waker::AtomicWaker;
 use socket2::SockRef;
@@ -137,6 +138,12 @@ impl Socket {
     /// Whether the connection is to end.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// What becomes of the connection after an answer that is written now: when the daemon is to stop, it is the
+    /// last, and says so. A client that were not told would send its next request to a connection that ends.
+    pub fn persistence(&self, asked: Persistence) -> Persistence {
+        if self.is_stopping() { Persistence::Closes } else { asked }
     }
 
     /// From one turn to the next; false when it was not that one.
