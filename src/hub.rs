@@ -25,6 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
 mod figures;
+mod pulse;
 mod unsaved;
 
 use figures::Counted;
@@ -48,6 +49,8 @@ pub struct Hub {
     history: History,
     /// Told when a deadline comes earlier than the clock expects.
     earlier: Notify,
+    /// How often the clock has looked at the state.
+    passes: watch::Sender<u64>,
     /// Told when a push has brought a room.
     room_appeared: Notify,
     /// Whom this daemon follows, if anybody, and how that goes.
@@ -133,6 +136,7 @@ impl Hub {
             inner: Mutex::new(inner),
             history,
             earlier: Notify::new(),
+            passes: watch::Sender::new(0),
             room_appeared: Notify::new(),
             lineage: watch::Sender::new(Lineage::of(draw_id())),
             link: watch::Sender::new(Link::None),
@@ -334,6 +338,7 @@ impl Hub {
                 inner.alarm = inner.next_deadline();
                 inner.alarm
             };
+            self.passes.send_modify(|passes| *passes = passes.wrapping_add(1));
             match next {
                 None => self.earlier.notified().await,
                 Some(at) => {

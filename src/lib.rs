@@ -20,11 +20,11 @@ pub mod feeds;
 pub mod health;
 pub mod history;
 pub mod hub;
-mod listeners;
+pub mod listeners;
 mod run;
 pub mod setup;
 mod shutdown;
 pub mod wire;
 
 pub use listeners::{BindError, Listeners};
-pub use run::{RunError, run};
+pub use run::{RunError, check, run};

@@ -1,19 +1,30 @@
-//! The sockets that the daemon listens on; bound before anything else is touched.
+//! The sockets that the daemon listens on; there before anything else is touched.
+//!
+//! They are bound here, or come from systemd (`inherited`), or from the daemon before this one: then clients that
+//! connect meanwhile wait in the kernel's queue, and none is refused.
+
+mod inherited;
+
+pub use inherited::{InheritError, Inherited};
 
 use crate::setup::{Setup, Tls};
+use crate::wire::control::{Listening, Port};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use tokio::net::TcpListener;
 
 /// Sockets that listen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Listeners {
     pub(crate) http: Vec<TcpListener>,
     pub(crate) push: Vec<TcpListener>,
     /// The same over TLS.
     pub(crate) https: Vec<TcpListener>,
     pub(crate) pushs: Vec<TcpListener>,
+    /// Whether a daemon before this one has ended for it just now.
+    pub(crate) succeeds: bool,
 }
 
 /// An address cannot be listened on.
@@ -54,22 +65,7 @@ impl Listeners {
     /// # Errors
     /// When one of them cannot be had; then none is kept.
     pub fn bind(setup: &Setup) -> Result<Listeners, BindError> {
-        let bind = |addresses: &[SocketAddr], key| -> Result<Vec<TcpListener>, BindError> {
-            let listen = |address: &SocketAddr| {
-                // [::] takes IPv4 too, unless the same port is listed for that by itself.
-                let is_listed = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
-                let only_v6 = address.port() != 0 && addresses.iter().any(is_listed);
-                listen(*address, only_v6).map_err(|error| BindError { address: *address, key, error })
-            };
-            addresses.iter().map(listen).collect()
-        };
-        let tls = |tls: &Option<Tls>| tls.as_ref().map(|tls| tls.listen.clone()).unwrap_or_default();
-        Ok(Listeners {
-            http: bind(&setup.http.listen, "http.listen")?,
-            push: bind(&setup.push.listen, "push.listen")?,
-            https: bind(&tls(&setup.http.tls), "http.tls.listen")?,
-            pushs: bind(&tls(&setup.push.tls), "push.tls.listen")?,
-        })
+        Gathering::new(setup, Vec::new()).finish()
     }
 
     /// Where pages and channels are served, without TLS.
@@ -97,21 +93,192 @@ fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
     listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
-fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
-    // Ten thousand clients that reconnect at once find a place in the queue; the kernel caps it at
-    // net.core.somaxconn.
-    const BACKLOG: i32 = 4096;
+/// The sockets that a setup wants, as far as they are there.
+#[derive(Debug)]
+pub struct Gathering {
+    places: Vec<Place>,
+    succeeds: bool,
+}
+
+#[derive(Debug)]
+struct Place {
+    port: Port,
+    key: &'static str,
+    address: SocketAddr,
+    only_v6: bool,
+    socket: Option<Socket>,
+}
+
+impl Gathering {
+    /// What the setup wants. Where systemd has handed in sockets for a port, those are all of it.
+    pub fn new(setup: &Setup, inherited: Vec<Inherited>) -> Gathering {
+        let mut places = wanted(Port::Http, "http.listen", &setup.http.listen);
+        places.extend(wanted(Port::Push, "push.listen", &setup.push.listen));
+        places.extend(wanted(Port::Https, "http.tls.listen", over_tls(setup.http.tls.as_ref())));
+        places.extend(wanted(Port::Pushs, "push.tls.listen", over_tls(setup.push.tls.as_ref())));
+        places.retain(|place| inherited.iter().all(|inherited| inherited.port != place.port));
+        places.extend(inherited.into_iter().map(|Inherited { port, address, socket }| Place {
+            port,
+            key: "LISTEN_FDS",
+            address,
+            only_v6: false,
+            socket: Some(socket.into()),
+        }));
+        Gathering { places, succeeds: false }
+    }
+
+    /// Binds what is not there and is not among the `held` either, as another daemon listens on; what clashes with
+    /// that is put off.
+    ///
+    /// # Errors
+    /// When one address cannot be had.
+    pub fn bind_all_but(&mut self, held: &[Listening]) -> Result<(), BindError> {
+        for place in &mut self.places {
+            if place.socket.is_some() || held.iter().any(|held| place.takes(*held)) {
+                continue;
+            }
+            match place.bind() {
+                Err(BindError { error, .. })
+                    if error.kind() == io::ErrorKind::AddrInUse && !held.is_empty() => {}
+                bound => bound?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over a socket of the daemon before this one; false where the setup has no place for it.
+    pub fn take(&mut self, listening: Listening, socket: OwnedFd) -> bool {
+        self.succeeds = true;
+        let mut free = self.places.iter_mut().filter(|place| place.socket.is_none());
+        let Some(place) = free.find(|place| place.takes(listening)) else { return false };
+        place.socket = Some(socket.into());
+        true
+    }
+
+    /// Binds what is not there yet. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When one address cannot be had; then none is kept.
+    pub fn finish(mut self) -> Result<Listeners, BindError> {
+        self.bind_all_but(&[])?;
+        let mut listeners = Listeners { succeeds: self.succeeds, ..Listeners::default() };
+        for place in self.places {
+            let Some(socket) = place.socket else { continue };
+            let listener = listen(socket).map_err(|error| BindError {
+                address: place.address,
+                key: place.key,
+                error,
+            })?;
+            match place.port {
+                Port::Http => listeners.http.push(listener),
+                Port::Push => listeners.push.push(listener),
+                Port::Https => listeners.https.push(listener),
+                Port::Pushs => listeners.pushs.push(listener),
+            }
+        }
+        Ok(listeners)
+    }
+}
+
+impl Place {
+    fn takes(&self, listening: Listening) -> bool {
+        // Port 0 is any port, and so also one that is there.
+        let any = self.address.port() == 0
+            && self.port == listening.port
+            && self.address.ip() == listening.address.ip();
+        any || self.address == listening.address
+    }
+
+    fn bind(&mut self) -> Result<(), BindError> {
+        let bound = bind(self.address, self.only_v6);
+        let fail = |error| BindError { address: self.address, key: self.key, error };
+        self.socket = Some(bound.map_err(fail)?);
+        Ok(())
+    }
+}
+
+fn over_tls(tls: Option<&Tls>) -> &[SocketAddr] {
+    tls.map_or(&[], |tls| &tls.listen)
+}
+
+fn wanted(port: Port, key: &'static str, addresses: &[SocketAddr]) -> Vec<Place> {
+    let place = |address: &SocketAddr| {
+        // [::] takes IPv4 too, unless the same port is listed for that by itself.
+        let is_listed = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+        let only_v6 = address.port() != 0 && addresses.iter().any(is_listed);
+        Place { port, key, address: *address, only_v6, socket: None }
+    };
+    addresses.iter().map(place).collect()
+}
+
+/// Ten thousand clients that reconnect at once find a place in the queue; the kernel caps it at
+/// net.core.somaxconn.
+const BACKLOG: i32 = 65_535;
+
+fn bind(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
     }
     // Connections of the daemon before us may still be closing.
     socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    // Another that is bound, and does not listen yet, would not keep this from being bound: listening does.
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Sockets that come from elsewhere get what ours have: to listen once more sets the length of the queue anew.
+fn listen(socket: Socket) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     // A reply is written at once and whole; to wait for more of it only delays it. Every connection has
     // this from the socket that it was accepted on.
     socket.set_tcp_nodelay(true)?;
-    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener as Std;
+
+    fn setup(http: &str, push: &str) -> Setup {
+        let sets = [format!("http.listen={http}"), format!("push.listen={push}")];
+        crate::setup::load(None, std::iter::empty(), &sets).unwrap()
+    }
+
+    fn held(port: Port) -> (Listening, OwnedFd) {
+        let socket = Std::bind("127.0.0.1:0").unwrap();
+        (Listening { port, address: socket.local_addr().unwrap() }, socket.into())
+    }
+
+    #[tokio::test]
+    async fn sockets_that_match_are_taken_and_the_rest_is_bound() {
+        let (kept, kept_socket) = held(Port::Http);
+        let (gone, gone_socket) = held(Port::Http);
+        let (any, any_socket) = held(Port::Push);
+        let setup = setup(&format!("{},127.0.0.2:0", kept.address), "127.0.0.1:0");
+        let mut gathering = Gathering::new(&setup, Vec::new());
+        gathering.bind_all_but(&[kept, gone, any]).unwrap();
+        assert!(gathering.take(kept, kept_socket));
+        assert!(!gathering.take(gone, gone_socket), "nobody wants it any more");
+        assert!(gathering.take(any, any_socket), "port 0 is any port");
+        let listeners = gathering.finish().unwrap();
+        assert_eq!(listeners.http_addrs().first(), Some(&kept.address));
+        assert_eq!(listeners.http_addrs().len(), 2);
+        assert_eq!(listeners.push_addrs(), [any.address]);
+        assert!(Std::bind(gone.address).is_ok(), "it was closed");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_another_program_has_is_an_error_before_anything_is_asked() {
+        let (ours, _socket) = held(Port::Http);
+        let setup = setup(&ours.address.to_string(), "127.0.0.1:0");
+        assert!(Gathering::new(&setup, Vec::new()).bind_all_but(&[]).is_err());
+        let wide = Listening { port: Port::Http, address: ([0, 0, 0, 0], ours.address.port()).into() };
+        let mut clashes_with_held = Gathering::new(&setup, Vec::new());
+        clashes_with_held.bind_all_but(&[wide]).unwrap();
+        assert!(clashes_with_held.finish().is_err(), "it is tried again at the end");
+    }
 }

@@ -16,12 +16,15 @@ use crate::listeners::Listeners;
 use crate::setup::{PushToken, Setup};
 use crate::shutdown;
 use chrono::Utc;
+use control::ControlError;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tls::Certificates;
 use tokio_util::sync::CancellationToken;
 
+mod control;
 mod mirror;
+mod supervisor;
 pub(crate) mod timetables;
 pub(crate) mod tls;
 
@@ -47,6 +50,9 @@ pub enum RunError {
     /// TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] tls::BadTls),
+    /// The control socket that the setup names cannot be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// It was opened by a thread that is gone.
     #[error("opening the history was interrupted")]
     Interrupted,
@@ -61,9 +67,23 @@ impl RunError {
             )
             | RunError::Close(_)
             | RunError::Interrupted => 1,
-            RunError::History(_) | RunError::Timetable(_) | RunError::Master(_) | RunError::Tls(_) => 78,
+            RunError::History(_)
+            | RunError::Timetable(_)
+            | RunError::Master(_)
+            | RunError::Tls(_)
+            | RunError::Control(_) => 78,
         }
     }
+}
+
+/// Finds what of the setup would keep a daemon from running, and touches nothing for it.
+///
+/// # Errors
+/// When a timetable, or the master, can never be had.
+pub fn check(setup: &Setup) -> Result<(), RunError> {
+    timetables::plan(setup)?;
+    mirror::plan(setup)?;
+    Ok(())
 }
 
 /// Serves until `shutdown` is cancelled; then answers all that is held, records all that was applied,
@@ -76,11 +96,12 @@ pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken
     let timetables = timetables::plan(&setup)?;
     let master = mirror::plan(&setup)?;
     let certificates = tls::open(&setup)?;
-    let (history, restored) = open_history(&setup).await?;
+    let (history, restored) = open_history(&setup, listeners.succeeds).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
     let conditions = &hub.health().conditions;
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);
+    let control = control::open(&setup, &listeners, &porch, None).await?;
     open_doors(&setup, listeners, &certificates, &hub, &porch);
     let timetables_shown = timetables.has_any();
     if timetables_shown {
@@ -101,18 +122,23 @@ pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken
         async move { hub.run_look().await }
     });
     conditions.set(&Condition::STARTING, false);
+    let watchdog = tokio::spawn(supervisor::feed_watchdog(hub.clone()));
+    supervisor::ready("serving");
     porch.shutdown.cancelled().await;
     conditions.set(&Condition::STOPPING, true);
+    supervisor::stopping();
     shutdown::finish(&porch, &hub).await;
     clock.abort();
     look.abort();
+    watchdog.abort();
     let (versions, digests) = hub.last_words();
     history.close(versions, digests).await?;
     tracing::info!("stopped");
+    drop(control);
     Ok(())
 }
 
-async fn open_history(setup: &Setup) -> Result<(History, Restored), RunError> {
+async fn open_history(setup: &Setup, succeeds: bool) -> Result<(History, Restored), RunError> {
     if !setup.history.enabled {
         tracing::warn!("without a history: the states are lost at a restart");
         // Versions never fall, even so: they go on from a number that has grown since the last start.
@@ -123,7 +149,7 @@ async fn open_history(setup: &Setup) -> Result<(History, Restored), RunError> {
     }
     let options = Options { path: setup.history.db.clone(), backlog: setup.history.backlog };
     // A thread that may block: an old database is rewritten now.
-    let opened = tokio::task::spawn_blocking(move || history::open(&options)).await;
+    let opened = tokio::task::spawn_blocking(move || open_at_last(&options, succeeds)).await;
     let (history, restored) = opened.map_err(|_| RunError::Interrupted)??;
     if let Some(adopted) = &restored.adopted {
         let copy = adopted.copy.display();
@@ -135,6 +161,20 @@ async fn open_history(setup: &Setup) -> Result<(History, Restored), RunError> {
     let (pcs, db) = (restored.pcs.len(), setup.history.db.display());
     tracing::info!(pcs, occupation = restored.versions.occupation.0, %db, "history opened");
     Ok((history, restored))
+}
+
+/// Opens the history. That of a daemon which has just ended for this one may be held a moment longer.
+fn open_at_last(options: &Options, succeeds: bool) -> Result<(History, Restored), OpenError> {
+    const FOR: Duration = Duration::from_secs(5);
+    let until = Instant::now() + FOR;
+    loop {
+        match history::open(options) {
+            Err(OpenError::HeldByDaemon(_)) if succeeds && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn house(setup: &Setup, restored: Restored) -> House {

@@ -28,9 +28,13 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("setup", &["core"]),
     ("client", &["core", "wire"]),
     // What puts the daemon together.
-    ("listeners", &["setup"]),
+    // What a socket is for is said by who hands it over, too.
+    ("listeners", &["setup", "wire"]),
     ("shutdown", &["hub", "doors"]),
-    ("run", &["core", "health", "history", "hub", "doors", "feeds", "setup", "listeners", "shutdown"]),
+    (
+        "run",
+        &["core", "wire", "health", "history", "hub", "doors", "feeds", "setup", "listeners", "shutdown"],
+    ),
     ("commands", &["core", "wire", "client", "feeds", "setup", "listeners", "run"]),
     ("lib", &["listeners", "run"]),
     ("main", &["commands"]),

@@ -3,6 +3,7 @@
 //! [`Conversation`] decides what to ask next, [`View`] is what has been heard, both pure. [`Client`]
 //! carries the one over HTTP, and outlives every failure of the other side; [`Pusher`] pushes.
 
+pub mod control;
 mod conversation;
 mod http;
 mod poll;

@@ -22,7 +22,7 @@ pub struct Arguments {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
     #[command(flatten)]
-    pub(super) run: SetupArguments,
+    pub(super) run: RunArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -30,9 +30,10 @@ pub(super) enum Command {
     /// Run the daemon (what happens without a command, too)
     #[command(
         after_help = "SIGTERM or SIGINT ends it cleanly: every held request is answered and every push \
-        written down. A second one ends it at once."
+        written down. A second one ends it at once.\n\nTo put a new version in place: start it with \
+        --take-over while the old one runs. No client is refused meanwhile."
     )]
-    Run(SetupArguments),
+    Run(RunArguments),
     /// Say every mistake of a setup, or what it means
     Check(CheckArguments),
     /// Print what is reserved today, by room
@@ -45,6 +46,15 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Draw a secret for those who push, and the line of the setup that lets them in
     Token,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) setup: SetupArguments,
+    /// Take the place of the daemon that runs with this history: its sockets, and then its history, when it has ended
+    #[arg(long)]
+    pub(super) take_over: bool,
 }
 
 #[derive(Debug, Args)]
@@ -218,16 +228,24 @@ mod tests {
 
     #[test]
     fn the_daemon_runs_with_and_without_its_name() {
-        for line in ["", "run", "x.toml", "run x.toml", "--set a=1 x.toml", "run x.toml --set a=1 --set b=2"]
-        {
+        for line in [
+            "",
+            "run",
+            "x.toml",
+            "run x.toml",
+            "--set a=1 x.toml",
+            "run x.toml --set a=1 --set b=2",
+            "run --take-over x.toml",
+        ] {
             let arguments = parse(line).unwrap();
             let run = match &arguments.command {
                 None => &arguments.run,
                 Some(Command::Run(run)) => run,
                 other => panic!("{line}: {other:?}"),
             };
-            assert_eq!(run.setup.is_some(), line.contains("x.toml"), "{line}");
-            assert_eq!(run.set.len(), line.matches("--set").count(), "{line}");
+            assert_eq!(run.setup.setup.is_some(), line.contains("x.toml"), "{line}");
+            assert_eq!(run.setup.set.len(), line.matches("--set").count(), "{line}");
+            assert_eq!(run.take_over, line.contains("--take-over"), "{line}");
         }
     }
 

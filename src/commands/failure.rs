@@ -1,6 +1,7 @@
 //! How a command ends when it cannot do what it was asked.
 
 use super::may_colour;
+use crate::listeners::InheritError;
 use crate::setup::SetupError;
 use crate::{BindError, RunError};
 use std::io::{self, IsTerminal, stderr};
@@ -63,6 +64,12 @@ impl From<SetupError> for Failure {
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Failure {
         Failure::Daemon(error.to_string(), error.exit_code())
+    }
+}
+
+impl From<InheritError> for Failure {
+    fn from(error: InheritError) -> Failure {
+        Failure::Daemon(error.to_string(), 78)
     }
 }
 

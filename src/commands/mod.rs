@@ -9,6 +9,7 @@ mod push;
 mod run;
 mod schedule;
 mod signals;
+mod take_over;
 mod text;
 mod token;
 mod watch;

@@ -1,16 +1,17 @@
 //! `tkbd run`: the daemon.
 
-use super::arguments::{Command, SetupArguments};
+use super::arguments::{Command, RunArguments, SetupArguments};
 use super::push::TOKEN_VARIABLE;
 use super::signals::{self, Signals};
-use super::{Failure, in_runtime, logging};
-use crate::Listeners;
+use super::{Failure, in_runtime, logging, take_over};
+use crate::listeners::{Gathering, Inherited};
 use crate::setup::{self, Setup};
 use tokio_util::sync::CancellationToken;
 
 /// Serves until a signal comes.
-pub(super) fn run(arguments: &SetupArguments) -> Result<(), Failure> {
-    let setup = load(arguments)?;
+pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let setup = load(&arguments.setup)?;
+    let inherited = Inherited::from_environment(&setup)?;
     logging::start(&setup.log)?;
     // A held request is an open file, and the usual limit is 1,024. What the system allows is what we get.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -19,7 +20,11 @@ pub(super) fn run(arguments: &SetupArguments) -> Result<(), Failure> {
     in_runtime(async {
         let shutdown = CancellationToken::new();
         signals::watch(Signals::new()?, shutdown.clone());
-        let listeners = Listeners::bind(&setup)?;
+        let listeners = if arguments.take_over {
+            take_over::listeners(&setup, inherited, &shutdown).await?
+        } else {
+            Gathering::new(&setup, inherited).finish()?
+        };
         crate::run(setup, listeners, shutdown).await?;
         Ok(())
     })

@@ -2,6 +2,7 @@
 //!
 //! No door knows another. The web port is shared by several, and routed here.
 
+pub mod control;
 pub mod health;
 pub mod http;
 pub mod ingest;

@@ -6,6 +6,7 @@
 //! (faults.md O1). Nothing outside this module sees a setting as text that is not meant as text.
 
 mod closures;
+mod control;
 mod duration;
 mod fields;
 mod layers;
@@ -30,6 +31,7 @@ mod tokens;
 mod written;
 
 pub use closures::{Closure, OpeningHours};
+pub use control::Control;
 pub use metrics::Metrics;
 pub use mirror::Mirror;
 pub use mistake::{Mistake, SetupError};
@@ -79,6 +81,8 @@ pub struct Setup {
     pub mirror: Option<Mirror>,
     /// Who may see figures.
     pub metrics: Metrics,
+    /// How a running daemon is spoken to.
+    pub control: Control,
     /// How far the state may grow.
     pub limits: Limits,
     /// What is logged, and how.

@@ -6,7 +6,7 @@ use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
-    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, metrics, mirror, rooms, rules,
+    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, metrics, mirror, rooms, rules,
     timetable, tls, tokens,
 };
 use chrono_tz::Tz;
@@ -42,6 +42,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let log = log(ask);
     let mirror = mirror::mirror(ask);
     let metrics = metrics::metrics(ask);
+    let control = control::control(ask);
     Setup {
         timezone,
         http,
@@ -55,6 +56,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
         opening_hours,
         mirror,
         metrics,
+        control,
         limits,
         log,
     }

@@ -8,6 +8,7 @@
 pub const VIA: &str = "x-tkbd-via";
 
 pub mod client;
+pub mod control;
 pub mod health;
 pub mod joyce;
 pub mod json;
