@@ -137,9 +137,9 @@ impl Gathering {
             if place.socket.is_some() || held.iter().any(|held| place.takes(*held)) {
                 continue;
             }
+            let is_for_now = held.iter().any(|held| place.clashes(held.address));
             match place.bind() {
-                Err(BindError { error, .. })
-                    if error.kind() == io::ErrorKind::AddrInUse && !held.is_empty() => {}
+                Err(BindError { error, .. }) if error.kind() == io::ErrorKind::AddrInUse && is_for_now => {}
                 bound => bound?,
             }
         }
@@ -187,6 +187,13 @@ impl Place {
             && self.port == listening.port
             && self.address.ip() == listening.address.ip();
         any || self.address == listening.address
+    }
+
+    /// Whether it cannot be bound while another listens there.
+    fn clashes(&self, other: SocketAddr) -> bool {
+        let (ip, other_ip) = (self.address.ip(), other.ip());
+        self.address.port() == other.port()
+            && (ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified())
     }
 
     fn bind(&mut self) -> Result<(), BindError> {

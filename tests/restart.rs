@@ -260,6 +260,77 @@ fn sigterm_answers_every_held_request_empty_and_ends_with_0() {
 }
 
 #[test]
+fn o2_at_the_end_every_answer_says_that_its_connection_ends() {
+    let mut daemon = lived_in(&[]);
+    let mut channels: Vec<Channel> = (0..20).map(|_| Channel::with_filter(&daemon, &Value::Null)).collect();
+    for channel in &mut channels {
+        channel.send(&json!([]));
+    }
+    daemon.settle();
+    daemon.ask_to_end();
+    for channel in &mut channels {
+        let response = channel.client().receive();
+        assert_eq!((response.status, response.header("Connection")), (200, Some("close")), "{response:?}");
+        channel.client().wait_until_closed();
+    }
+}
+
+#[test]
+fn o2_what_is_on_its_way_when_the_daemon_is_to_end_is_answered() {
+    let mut daemon = lived_in(&[]);
+    let mut kept = Channel::with_filter(&daemon, &Value::Null);
+    let mut fresh = daemon.connect();
+    let mut pushed = daemon.connect_push();
+    let push = |state| {
+        let body = json!({"datasource": "test", "data": {"hg075pc01": entry(state)}}).to_string();
+        (Request::post("/push").body(&body), body)
+    };
+    let (request, body) = push("wf");
+    assert_taken(&pushed.exchange(&request), &body);
+    let mut held = Channel::with_filter(&daemon, &json!([]));
+    held.send(&json!([]));
+    daemon.settle();
+    daemon.ask_to_end();
+    assert_eq!(held.receive(), [json!(null); 0], "from now on the daemon ends");
+
+    kept.send(&json!([]));
+    fresh.send(&Request::get("/?c=cb&m=[null]").bytes());
+    let (request, body) = push("lu");
+    pushed.send(&request.bytes());
+    let response = kept.client().receive();
+    assert_eq!((response.status, response.header("Connection")), (200, Some("close")), "{response:?}");
+    // It was not held: there was something to say, or the end.
+    assert_eq!(response.json()[0], json!(kept.token()));
+    let response = fresh.receive();
+    assert_eq!((response.status, response.header("Connection")), (200, Some("close")), "{response:?}");
+    let response = pushed.receive();
+    assert_taken(&response, &body);
+    assert_eq!(response.header("Connection"), Some("close"));
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    daemon.restart();
+    assert_eq!(daemon.whole().occupation["hg075pc01"], "lu");
+}
+
+#[test]
+fn o2_pushes_that_wait_for_a_place_are_answered_before_the_end() {
+    let mut daemon = Daemon::start(&["push.max_connections=1"]);
+    // The place is taken by one that has said nothing yet.
+    let silent = daemon.connect_push();
+    let mut waiting: Vec<_> = (0..3).map(|_| daemon.connect_push()).collect();
+    for (i, push) in waiting.iter_mut().enumerate() {
+        let body = json!({"data": {format!("hg075pc{i}"): entry("wf")}}).to_string();
+        push.send(&Request::post("/push").header("Connection", "close").body(&body).bytes());
+    }
+    daemon.settle();
+    daemon.ask_to_end();
+    for push in &mut waiting {
+        assert_taken(&push.receive(), "a push that waited");
+    }
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    drop(silent);
+}
+
+#[test]
 fn sigterm_does_not_wait_for_clients_that_send_half_a_request() {
     let mut daemon = Daemon::start(&[]);
     let mut halves = [daemon.connect(), daemon.connect(), daemon.connect_push(), daemon.connect_push()];

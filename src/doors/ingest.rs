@@ -101,7 +101,7 @@ impl Ingest {
             let place = self.strangers.clone().try_acquire_owned();
             place.inspect_err(|_| self.count(Why::PushUnheard)).ok()
         };
-        let Some(_place) = place else { return };
+        let Some(place) = place else { return };
         if socket.has_session() && !Box::pin(socket.handshake(self.limits.head_timeout)).await {
             return;
         }
@@ -119,6 +119,10 @@ impl Ingest {
             if !sent.is_ok_and(Persistence::stays) {
                 break;
             }
+        }
+        if self.porch.shutdown.is_cancelled() {
+            // Those who wait for it have little time left.
+            drop(place);
         }
         connection.linger().await;
     }
