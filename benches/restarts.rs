@@ -28,7 +28,7 @@ struct Arguments {
     /// How many pages look on
     #[arg(long, default_value_t = 1000)]
     clients: usize,
-    /// Acknowledged pushes between two restarts
+    /// Acknowledged pushes between two restarts, on average
     #[arg(long, default_value_t = 10)]
     pushes: usize,
     /// Milliseconds between two pushes

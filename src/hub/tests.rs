@@ -77,7 +77,7 @@ async fn a_state_that_cannot_be_had_is_not_live_until_it_can() {
 
 #[tokio::test]
 async fn o5_there_is_no_pulse_where_the_clock_of_the_state_does_not_run() {
-    let hub = std::sync::Arc::new(Hub::new(house(), History::none()));
+    let hub = Arc::new(Hub::new(house(), History::none()));
     let soon = Duration::from_millis(50);
     assert!(tokio::time::timeout(soon, hub.pulse()).await.is_err(), "nothing looks at the state");
     let clock = tokio::spawn({

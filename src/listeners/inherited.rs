@@ -107,6 +107,7 @@ fn inherited(
         ("pushs", Port::Pushs, over_tls(setup.push.tls.as_ref())),
     ];
     let has_port = |listen: &[SocketAddr]| listen.iter().any(|listen| listen.port() == address.port());
+    // The name goes before the port: a setup may say 8080 while the socket unit says 80.
     let named = ports.iter().find(|(of, _, _)| *of == name);
     let mut by_port = ports.iter().filter(|(_, _, listen)| has_port(listen));
     let (_, port, listen) = match (named, by_port.next(), by_port.next()) {

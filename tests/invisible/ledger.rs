@@ -42,7 +42,11 @@ impl Ledger {
         let number = entries.len();
         // Any order that comes back to each PC will do; this one is the same in every run.
         let known = number / 20 + 1;
-        let pc = if number % 20 == 0 { known - 1 } else { number.wrapping_mul(2_654_435_761) / 7 % known };
+        let pc = if number.is_multiple_of(20) {
+            known - 1
+        } else {
+            number.wrapping_mul(2_654_435_761) / 7 % known
+        };
         let pc = format!("hg{}pc{pc:04}", ["075", "137", "201"][pc % 3]);
         let before = entries.iter().rev().find(|entry| entry.pc == pc).map(|entry| entry.state);
         let state =

@@ -169,11 +169,11 @@ impl Loop {
         page.frozen.get_or_insert(why);
     }
 
-    /// A third of the pages are as far away as a phone; the others ask at once.
+    /// A third of the pages are as far away as a phone, or further; the others ask at once.
     fn rest(&mut self, number: usize) {
         let page = &mut self.pages[number];
         page.stage = Stage::Resting;
-        let distance = if number % 3 == 0 { (number * 7 + page.requests * 13) % 60 } else { 0 };
+        let distance = if number.is_multiple_of(3) { (number * 7 + page.requests * 61) % 200 } else { 0 };
         let at = Instant::now() + Duration::from_millis(distance as u64);
         self.alarms.push((std::cmp::Reverse(at), number));
     }
@@ -221,7 +221,7 @@ impl Loop {
             .and_then(|()| stream.peer_addr())
         {
             // Some ask as soon as they are connected, and others a while later.
-            Ok(_) if number % 6 == 0 => self.rest(number),
+            Ok(_) if number.is_multiple_of(6) => self.rest(number),
             Ok(_) => self.ask(number)?,
             Err(error) if error.kind() == ErrorKind::NotConnected => {}
             Err(error) => return self.cut(number, &format!("a connection failed: {error}")),
