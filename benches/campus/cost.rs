@@ -70,6 +70,34 @@ pub(crate) fn pss(pids: &[Pid]) -> Outcome<f64> {
     Ok(sum)
 }
 
+/// What a server has in memory, in MiB.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Memory {
+    /// All of it, with pages of files (the program, and what of the history is mapped).
+    pub(crate) resident: f64,
+    /// What is its own: heap and stacks.
+    pub(crate) anonymous: f64,
+}
+
+impl Memory {
+    /// Of these processes.
+    pub(crate) fn of(pids: &[Pid]) -> Outcome<Memory> {
+        let mut memory = Memory::default();
+        for pid in pids {
+            let path = format!("/proc/{pid}/status");
+            let text = std::fs::read_to_string(&path).when(&path)?;
+            let size = |key: &str| -> Outcome<f64> {
+                let line = text.lines().find_map(|line| line.strip_prefix(key));
+                let size = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+                size.map(|size| size / 1024.0).ok_or_else(|| Failure::new(format!("{path} tells no {key}")))
+            };
+            memory.resident += size("VmRSS:")?;
+            memory.anonymous += size("RssAnon:")?;
+        }
+        Ok(memory)
+    }
+}
+
 /// Whether no thread of these processes runs or could run: each has read all that was sent to it.
 pub(crate) fn are_asleep(pids: &[Pid]) -> bool {
     pids.iter().all(|pid| {

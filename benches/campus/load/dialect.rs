@@ -170,7 +170,8 @@ fn ask_as(token: &[u8]) -> Vec<u8> {
     joyce(&format!("[\"{}\"]", String::from_utf8_lossy(token)))
 }
 
-fn joyce(m: &str) -> Vec<u8> {
+/// A request with these messages.
+pub(super) fn joyce(m: &str) -> Vec<u8> {
     get(&joyce_target(m), "")
 }
 
@@ -189,7 +190,8 @@ fn get(target: &str, headers: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n").into_bytes()
 }
 
-fn post(target: &str, body: &str) -> Vec<u8> {
+/// A request with a body.
+pub(super) fn post(target: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()

@@ -1,7 +1,7 @@
 //! Requests that are answered at once: each is sent as soon as the one before it on its connection is answered.
 
 use super::answer::Answer;
-use super::dialect;
+use super::dialect::{self, Dialect};
 use super::orders::{Exchange, Exchanged, Requests, Until, thousandths};
 use super::socket::{self, End};
 use crate::failure::{Failure, Outcome, While};
@@ -64,7 +64,10 @@ impl Asking {
     }
 
     fn connect(&mut self, number: usize) -> Outcome<TcpStream> {
-        let mut stream = socket::connect(self.at, self.connected, self.end)?;
+        let mut stream = match self.requests {
+            Requests::Enter { .. } => socket::connect_from_own(self.at, self.connected)?,
+            _ => socket::connect(self.at, self.connected, self.end)?,
+        };
         self.connected += 1;
         self.poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
         Ok(stream)
@@ -120,6 +123,8 @@ impl Asking {
             Requests::Push { room } => dialect::push(std::iter::once(room + number), client.sent),
             Requests::Publish => dialect::publish_to_nchan(client.sent),
             Requests::Fixed(request) => request.as_bytes().to_vec(),
+            Requests::Enter { rooms: 0 } => dialect::joyce("[null]"),
+            Requests::Enter { rooms } => Dialect::Joyce.enter(Some(self.connected % rooms)),
         };
         client.sent += 1;
         client.sent_at = Instant::now();
@@ -142,7 +147,7 @@ impl Asking {
         let is_right = match &self.requests {
             Requests::Push { .. } => answer.status == 200 && answer.body == b"true",
             Requests::Publish => (200..=202).contains(&answer.status),
-            Requests::Fixed(_) => answer.status == 200 && answer.body.len() == bytes,
+            Requests::Fixed(_) | Requests::Enter { .. } => answer.status == 200 && answer.body.len() == bytes,
         };
         if !is_right {
             let body =

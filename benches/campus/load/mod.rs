@@ -5,6 +5,7 @@
 //! server cannot have.
 
 mod answer;
+mod crowd;
 pub(crate) mod dialect;
 mod exchange;
 mod fanout;
@@ -14,10 +15,12 @@ mod socket;
 mod tally;
 
 pub(crate) use answer::Answer;
+pub(crate) use crowd::{Conduct, Errors, Lived, setup as crowd_setup};
 pub(crate) use orders::{Exchange, Exchanged, Fanned, Filters, Opened, Opening, Order, Requests, Until};
 
 use crate::failure::{Failure, Outcome};
 use crate::process::{Process, Setting};
+use crowd::Crowd;
 use fanout::Fanout;
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -67,6 +70,21 @@ impl Load {
         self.give(&Order::Exchange(exchange))
     }
 
+    /// Lets a crowd in.
+    pub(crate) fn gather(&mut self, conduct: Conduct) -> Outcome<()> {
+        self.give(&Order::Gather(conduct))
+    }
+
+    /// Has the crowd live on for so many seconds; what has happened in all of its time.
+    pub(crate) fn live(&mut self, seconds: f64) -> Outcome<Lived> {
+        self.give(&Order::Live { seconds })
+    }
+
+    /// Pushes no more to the crowd, and looks at what each of it sees.
+    pub(crate) fn settle(&mut self) -> Outcome<Lived> {
+        self.give(&Order::Settle)
+    }
+
     fn give<T: DeserializeOwned>(&mut self, order: &Order) -> Outcome<T> {
         writeln!(self.orders, "{}", serde_json::to_string(order)?)?;
         let mut line = String::new();
@@ -80,6 +98,7 @@ impl Load {
 /// Does what it is told, until there is nobody to tell it.
 pub(crate) fn serve() -> Outcome<()> {
     let mut fanout = None;
+    let mut crowd = None;
     for line in std::io::stdin().lock().lines() {
         match serde_json::from_str(&line?)? {
             Order::Open(opening) => {
@@ -89,13 +108,16 @@ pub(crate) fn serve() -> Outcome<()> {
             Order::FanOut { rounds } => say(of(&mut fanout)?.fan_out(rounds))?,
             Order::Listen => say(of(&mut fanout)?.listen())?,
             Order::Exchange(exchange) => say(exchange::run(exchange))?,
+            Order::Gather(conduct) => say(Crowd::new(conduct).map(|new| crowd = Some(new)))?,
+            Order::Live { seconds } => say(of(&mut crowd)?.live(seconds))?,
+            Order::Settle => say(of(&mut crowd)?.settle())?,
         }
     }
     Ok(())
 }
 
-fn of(fanout: &mut Option<Fanout>) -> Outcome<&mut Fanout> {
-    fanout.as_mut().ok_or_else(|| Failure::new("nothing is held yet"))
+fn of<T>(one: &mut Option<T>) -> Outcome<&mut T> {
+    one.as_mut().ok_or_else(|| Failure::new("nothing is held yet"))
 }
 
 fn say<T: Serialize>(done: Outcome<T>) -> Outcome<()> {

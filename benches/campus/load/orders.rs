@@ -1,5 +1,6 @@
 //! What the load program is told to do, and what it answers.
 
+use super::crowd::Conduct;
 use super::dialect::Dialect;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddrV4;
@@ -18,6 +19,15 @@ pub(crate) enum Order {
     Listen,
     /// Sends requests, each as soon as the one before it on its connection is answered. Answered with [`Exchanged`].
     Exchange(Exchange),
+    /// Lets a crowd in. Answered with nothing.
+    Gather(Conduct),
+    /// Has it live on for so many seconds. Answered with [`Lived`](super::Lived), of all the time so far.
+    Live {
+        /// How many.
+        seconds: f64,
+    },
+    /// Pushes no more to it, and looks at what each of it sees. Answered likewise.
+    Settle,
 }
 
 /// Requests that are to be held.
@@ -73,6 +83,12 @@ pub(crate) enum Requests {
     Publish,
     /// The same request again and again. All answers have to have the same length.
     Fixed(String),
+    /// A new channel that listens to one of so many rooms, in turn; or to nothing, where there are none. Every
+    /// connection comes from an address of its own.
+    Enter {
+        /// How many rooms.
+        rooms: usize,
+    },
 }
 
 /// When an exchange is over.

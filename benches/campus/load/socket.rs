@@ -2,7 +2,7 @@
 
 use crate::failure::{Outcome, While};
 use mio::net::TcpStream;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
@@ -27,14 +27,31 @@ pub(super) fn connect(to: SocketAddrV4, number: usize, end: End) -> Outcome<TcpS
         // Their ports stay taken for a minute: they are spread from the beginning.
         End::Close => number,
     } % ADDRESSES;
-    let from = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2 + host as u8), 0);
+    connect_from(Ipv4Addr::new(127, 0, 0, 2 + host as u8), to, end).when(format_args!("connection {number}"))
+}
+
+/// Connects from an address that nobody else has, as clients from all over a campus do: what the daemon allows one
+/// address does not stop them. `number` says which; from 60,000 on they are used again.
+pub(super) fn connect_from_own(to: SocketAddrV4, number: usize) -> Outcome<TcpStream> {
+    let host = number % 60_000;
+    let from = Ipv4Addr::new(127, 1, 1 + (host / 250) as u8, 2 + (host % 250) as u8);
+    connect_from(from, to, End::Reset).when(format_args!("client {number}"))
+}
+
+/// A connection that was to be reset ends as a client's does after all.
+pub(super) fn close_in_order(stream: &TcpStream) -> Outcome<()> {
+    Ok(SockRef::from(stream).set_linger(None)?)
+}
+
+fn connect_from(from: Ipv4Addr, to: SocketAddrV4, end: End) -> Outcome<TcpStream> {
+    let from = SocketAddrV4::new(from, 0);
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from(from).into()).when(from)?;
     if end == End::Reset {
         socket.set_linger(Some(Duration::ZERO))?;
     }
     socket.set_tcp_nodelay(true)?;
-    socket.connect(&SocketAddr::from(to).into()).when(format_args!("connection {number} to {to}"))?;
+    socket.connect(&SocketAddr::from(to).into()).when(format_args!("from {from} to {to}"))?;
     socket.set_nonblocking(true)?;
     Ok(TcpStream::from_std(socket.into()))
 }

@@ -6,8 +6,10 @@ mod filters;
 mod growth;
 mod page;
 mod push;
+mod soak;
 mod start;
 mod table;
+mod trend;
 
 use crate::cli::Arguments;
 use crate::contestants::{Daemon, Nchan, Server};
@@ -33,12 +35,20 @@ pub(crate) enum Section {
     Push,
     Page,
     Start,
+    Soak,
 }
 
 impl Section {
     /// In the order in which they are measured and shown.
-    pub(crate) const EACH: [Section; 6] =
-        [Section::Table, Section::Growth, Section::Filters, Section::Push, Section::Page, Section::Start];
+    pub(crate) const EACH: [Section; 7] = [
+        Section::Table,
+        Section::Growth,
+        Section::Filters,
+        Section::Push,
+        Section::Page,
+        Section::Start,
+        Section::Soak,
+    ];
 
     /// What it is called on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -50,13 +60,14 @@ impl Section {
             Section::Push => "push",
             Section::Page => "page",
             Section::Start => "start",
+            Section::Soak => "soak",
         }
     }
 
     /// What it is, in a line.
     pub(crate) fn about(self) -> &'static str {
         match self {
-            Section::All => "all of them; what is measured when none is named",
+            Section::All => "all of them but soak; what is measured when none is named",
             Section::Table => "10,000 held requests and an update to all: beside the floor, hyper and Nchan",
             Section::Growth => "from 1,000 to 19,000 held requests: CPU and memory of each, beside the floor",
             Section::Filters => "1 to 1,000 distinct filters, and a push that matches nobody",
@@ -65,6 +76,9 @@ impl Section {
             }
             Section::Page => "the first request of a page, with its four messages, beside plain hyper",
             Section::Start => "a start with ten million rows of history, and reading them",
+            Section::Soak => {
+                "an hour (--minutes) of pushes, and of clients that come and go; only when it is named"
+            }
         }
     }
 
@@ -78,6 +92,7 @@ impl Section {
             Section::Push => push::measure(plan),
             Section::Page => page::measure(plan),
             Section::Start => start::measure(plan),
+            Section::Soak => soak::measure(plan),
         }
     }
 }
@@ -97,6 +112,8 @@ pub(crate) struct Plan<'a> {
     nchan: Result<Nchan, String>,
     quick: bool,
     turns: usize,
+    /// How long what takes a given time is to take.
+    minutes: Option<f64>,
     workplace: &'a Workplace,
 }
 
@@ -114,6 +131,7 @@ impl<'a> Plan<'a> {
             nchan,
             quick: arguments.quick,
             turns: arguments.turns(),
+            minutes: arguments.minutes,
             workplace,
         })
     }
@@ -130,12 +148,16 @@ impl<'a> Plan<'a> {
 
     /// Begins the page of a section.
     fn heading(&self, section: Section, title: &str) -> String {
+        self.heading_of(section, title, &format!("--turns {}", self.turns))
+    }
+
+    /// The same for a section with other options.
+    fn heading_of(&self, section: Section, title: &str, options: &str) -> String {
         let date = chrono::Utc::now().format("%Y-%m-%d");
         let quick = if self.quick { " --quick" } else { "" };
         let smoke = if self.quick { "\n\n**A smoke check: these figures say nothing.**" } else { "" };
         format!(
-            "## {title}\n\n{date}, `cargo bench --bench campus -- {section} --turns {}{quick}`: {} on {}.{smoke}\n",
-            self.turns,
+            "## {title}\n\n{date}, `cargo bench --bench campus -- {section} {options}{quick}`: {} on {}.{smoke}\n",
             self.version,
             machine::described(self.workplace.path())
         )
