@@ -83,6 +83,10 @@ pub(super) fn push(rooms: impl Iterator<Item = usize>, round: u64) -> Vec<u8> {
     post("/push", &format!("{{\"datasource\":\"campus\",\"data\":{{{data}}}}}"))
 }
 
+/// What round 0 is for one PC, as the body of a push.
+pub(crate) const FIRST_STATE: &str =
+    "{\"datasource\":\"campus\",\"data\":{\"r0000pc1\":{\"status\":\"used\",\"session\":\"windows\"}}}";
+
 /// A publish to Nchan, of what the daemon would make of a push.
 pub(super) fn publish_to_nchan(round: u64) -> Vec<u8> {
     Dialect::Nchan.publish(round, 1)

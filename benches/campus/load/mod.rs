@@ -9,14 +9,18 @@ mod crowd;
 pub(crate) mod dialect;
 mod exchange;
 mod fanout;
+mod hops;
 mod orders;
 mod publisher;
+mod slow;
 mod socket;
 mod tally;
 
 pub(crate) use answer::Answer;
 pub(crate) use crowd::{Conduct, Errors, Lived, setup as crowd_setup};
+pub(crate) use hops::{Hopped, Hops};
 pub(crate) use orders::{Exchange, Exchanged, Fanned, Filters, Opened, Opening, Order, Requests, Until};
+pub(crate) use slow::{Gone, Kind, Slowness};
 
 use crate::failure::{Failure, Outcome};
 use crate::process::{Process, Setting};
@@ -85,6 +89,16 @@ impl Load {
         self.give(&Order::Settle)
     }
 
+    /// Connects clients that are slow; what became of each kind of them.
+    pub(crate) fn be_slow(&mut self, slowness: Slowness) -> Outcome<Vec<Gone>> {
+        self.give(&Order::BeSlow(slowness))
+    }
+
+    /// Measures updates over levels of mirrors.
+    pub(crate) fn hop(&mut self, hops: Hops) -> Outcome<Hopped> {
+        self.give(&Order::Hop(hops))
+    }
+
     fn give<T: DeserializeOwned>(&mut self, order: &Order) -> Outcome<T> {
         writeln!(self.orders, "{}", serde_json::to_string(order)?)?;
         let mut line = String::new();
@@ -110,6 +124,8 @@ pub(crate) fn serve() -> Outcome<()> {
             Order::Exchange(exchange) => say(exchange::run(exchange))?,
             Order::Gather(conduct) => say(Crowd::new(conduct).map(|new| crowd = Some(new)))?,
             Order::Live { seconds } => say(of(&mut crowd)?.live(seconds))?,
+            Order::BeSlow(slowness) => say(slow::run(slowness))?,
+            Order::Hop(hops) => say(hops::run(hops))?,
             Order::Settle => say(of(&mut crowd)?.settle())?,
         }
     }

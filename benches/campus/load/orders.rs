@@ -2,6 +2,8 @@
 
 use super::crowd::Conduct;
 use super::dialect::Dialect;
+use super::hops::Hops;
+use super::slow::Slowness;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddrV4;
 
@@ -28,6 +30,10 @@ pub(crate) enum Order {
     },
     /// Pushes no more to it, and looks at what each of it sees. Answered likewise.
     Settle,
+    /// Connects clients that are slow. Answered with what became of each kind of them, [`Gone`](super::Gone).
+    BeSlow(Slowness),
+    /// Measures updates over levels of mirrors. Answered with [`Hopped`](super::Hopped).
+    Hop(Hops),
 }
 
 /// Requests that are to be held.

@@ -1,11 +1,14 @@
 //! What is measured, a file a section, and what the sections share.
 
+mod abandoned;
 mod client;
 mod fanout;
 mod filters;
 mod growth;
+mod hops;
 mod page;
 mod push;
+mod slow;
 mod soak;
 mod start;
 mod table;
@@ -35,18 +38,24 @@ pub(crate) enum Section {
     Push,
     Page,
     Start,
+    Slow,
+    Abandoned,
+    Hops,
     Soak,
 }
 
 impl Section {
     /// In the order in which they are measured and shown.
-    pub(crate) const EACH: [Section; 7] = [
+    pub(crate) const EACH: [Section; 10] = [
         Section::Table,
         Section::Growth,
         Section::Filters,
         Section::Push,
         Section::Page,
         Section::Start,
+        Section::Slow,
+        Section::Abandoned,
+        Section::Hops,
         Section::Soak,
     ];
 
@@ -60,6 +69,9 @@ impl Section {
             Section::Push => "push",
             Section::Page => "page",
             Section::Start => "start",
+            Section::Slow => "slow",
+            Section::Abandoned => "abandoned",
+            Section::Hops => "hops",
             Section::Soak => "soak",
         }
     }
@@ -76,6 +88,11 @@ impl Section {
             }
             Section::Page => "the first request of a page, with its four messages, beside plain hyper",
             Section::Start => "a start with ten million rows of history, and reading them",
+            Section::Slow => "5,000 clients that are slow on purpose, beside 500 good ones",
+            Section::Abandoned => {
+                "100,000 channels that nobody asks for again: memory with them, and afterwards"
+            }
+            Section::Hops => "updates through two mirrors, beside a master alone",
             Section::Soak => {
                 "an hour (--minutes) of pushes, and of clients that come and go; only when it is named"
             }
@@ -92,6 +109,9 @@ impl Section {
             Section::Push => push::measure(plan),
             Section::Page => page::measure(plan),
             Section::Start => start::measure(plan),
+            Section::Slow => slow::measure(plan),
+            Section::Abandoned => abandoned::measure(plan),
+            Section::Hops => hops::measure(plan),
             Section::Soak => soak::measure(plan),
         }
     }
