@@ -7,9 +7,10 @@
 //! has to get every update once, and the right one.
 //!
 //! ```text
-//! cargo bench --bench campus                            all sections, 5 turns each: some twenty minutes
+//! cargo bench --bench campus                            all but soak, 5 turns each: an hour
 //! cargo bench --bench campus -- table push --turns 9    some of them
 //! cargo bench --bench campus -- --quick                 small numbers, one turn: does the benchmark itself work?
+//! cargo bench --bench campus -- soak --minutes 60       an hour of it, which is no part of "all"
 //! cargo bench --bench campus -- --write docs/performance    results.md and the pictures there, too
 //! cargo bench --bench campus -- --bin PATH              another build of the daemon
 //! cargo bench --bench campus -- --help                  what the sections are
@@ -19,6 +20,10 @@
 //! figures of a minute ago are those of another machine. Tables show the median of the turns, with the lowest and the
 //! highest in parentheses; a goal is met or missed by the median. Beside each table stands how much of the machine
 //! others took meanwhile. Nothing else should run.
+//!
+//! `slow`, `abandoned`, `hops` and `soak` are about the daemon alone: what it owes to clients that behave beside those
+//! that do not, and whether its memory comes back. Their clients come from an address each (127.1.x.y), and whatever
+//! they are told is held against what was pushed.
 //!
 //! A measurement takes as many open files as requests are held, for the server and for the load program each
 //! (`ulimit -Hn`), and `start` takes 1 GB of disk below `target/` while it runs.

@@ -81,7 +81,7 @@ struct Measuring {
 }
 
 /// Measures it.
-pub(super) fn run(hops: Hops) -> Outcome<Hopped> {
+pub(super) fn run(hops: &Hops) -> Outcome<Hopped> {
     let poll = Poll::new()?;
     let mut publisher = Publisher::new(socket::connect(hops.publish, 0, End::Reset)?);
     poll.registry().register(publisher.stream(), PUBLISHER, Interest::READABLE | Interest::WRITABLE)?;
@@ -98,7 +98,7 @@ pub(super) fn run(hops: Hops) -> Outcome<Hopped> {
         hopped: Hopped::default(),
         buffer: vec![0; 64 * 1024],
     };
-    measuring.open(&hops)?;
+    measuring.open(hops)?;
     // Round 0 was pushed before, so that every level knows the PC.
     for round in 1..=hops.rounds as u64 {
         measuring.round(round)?;

@@ -125,7 +125,7 @@ pub(crate) fn serve() -> Outcome<()> {
             Order::Gather(conduct) => say(Crowd::new(conduct).map(|new| crowd = Some(new)))?,
             Order::Live { seconds } => say(of(&mut crowd)?.live(seconds))?,
             Order::BeSlow(slowness) => say(slow::run(slowness))?,
-            Order::Hop(hops) => say(hops::run(hops))?,
+            Order::Hop(hops) => say(hops::run(&hops))?,
             Order::Settle => say(of(&mut crowd)?.settle())?,
         }
     }

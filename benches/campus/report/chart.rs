@@ -19,7 +19,7 @@ pub(crate) struct Chart {
 
 /// A line.
 pub(crate) struct Line {
-    /// Its name.
+    /// Its name; empty for a part of another line.
     pub(crate) name: String,
     /// Which of the [`COLOURS`] it has.
     pub(crate) colour: usize,
@@ -214,6 +214,9 @@ impl Chart {
 }
 
 fn name_of(line: &Line, frame: &Frame) -> String {
+    if line.name.is_empty() {
+        return String::new();
+    }
     let last = line.points.len().saturating_sub(1);
     let Some((x, y)) = line.points.get(line.label.unwrap_or(last)) else { return String::new() };
     let (x, y) = (frame.at_x(*x), frame.at_y(*y));

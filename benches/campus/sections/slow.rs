@@ -134,14 +134,14 @@ fn most_memory(server: &Server, begun: Instant) -> Outcome<Memory> {
 }
 
 fn latencies(turns: &[Turn]) -> Table {
+    type Latency = fn(&Turn) -> &Vec<f64>;
     let mut table = Table::new(&["the good ones", "p50 ms", "p99 ms", "max ms", "p99, of that without"]);
-    let phases: [(&str, fn(&Turn) -> &Vec<f64>); 3] = [
+    let phases: [(&str, Latency); 3] = [
         ("without slow ones", |turn| &turn.without),
         ("with them", |turn| &turn.with),
         ("while they are cut off", |turn| &turn.cut_off),
     ];
-    let spread =
-        |of: fn(&Turn) -> &Vec<f64>, part| turns.iter().map(|turn| at(of(turn), part)).collect::<Spread>();
+    let spread = |of: Latency, part| turns.iter().map(|turn| at(of(turn), part)).collect::<Spread>();
     for (name, of) in phases {
         table.row([
             name.to_owned(),
@@ -178,8 +178,9 @@ fn when_gone(turns: &[Turn]) -> Table {
 }
 
 fn memory(turns: &[Turn]) -> Table {
+    type Moment = fn(&Turn) -> Memory;
     let mut table = Table::new(&["resident memory, MiB", "first turn", "last turn"]);
-    let moments: [(&str, fn(&Turn) -> Memory); 3] = [
+    let moments: [(&str, Moment); 3] = [
         ("before they come", |turn| turn.before),
         ("the most with them", |turn| turn.most),
         ("when they are gone", |turn| turn.after),

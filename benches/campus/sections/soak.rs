@@ -34,24 +34,26 @@ const WARM_UP: f64 = 1.0 / 6.0;
 
 /// Measures it.
 pub(super) fn measure(plan: &Plan<'_>) -> Outcome<Measured> {
-    let minutes = plan.minutes.unwrap_or(plan.or_quick(60.0, 0.5));
-    let clients = plan.or_quick(CLIENTS, 500);
+    let minutes = plan.minutes.unwrap_or(plan.or_quick(60.0, 1.0));
+    let (clients, pushes) = plan.or_quick((CLIENTS, PUSHES), (500, 1_000.0));
+    // Short, so that some come back after it in a smoke check, too.
+    let expiry = plan.or_quick(EXPIRY, 10.0);
     let directory = plan.workplace.directory("soak")?;
     eprintln!("  {} channels come and end, to be remembered", number(REMEMBERED as f64, 0));
     let remembered = age(plan, &directory).when("a daemon that has been up for a while")?;
 
     let daemon = plan.daemon().setup(crowd_setup()).set(&format!("http.hold={HOLD}s"));
-    let server = daemon.set(&format!("http.channel_expiry={EXPIRY}s")).start(&directory)?;
+    let server = daemon.set(&format!("http.channel_expiry={expiry}s")).start(&directory)?;
     let mut load = Load::start()?;
     load.gather(Conduct {
         at: server.subscribe,
         publish: server.publish,
         clients,
-        pushes: plan.or_quick(PUSHES, 1_000.0),
+        pushes,
         sweep: None,
-        stay: Some(STAY),
+        stay: Some(plan.or_quick(STAY, 30.0)),
         hold: HOLD,
-        expiry: EXPIRY,
+        expiry,
         reads: Some(2.0),
     })?;
     let meter = Meter::start(&server.pids, &[load.pid()])?;
@@ -79,6 +81,11 @@ pub(super) fn measure(plan: &Plan<'_>) -> Outcome<Measured> {
         &format!("--minutes {minutes}"),
     );
     text.push_str(&format!("\n{}\n", told(clients, remembered)));
+    text.push_str(&format!(
+        "\nTo be pushed were {} a minute; {} were.\n",
+        number(pushes, 0),
+        number(last.lived.pushes as f64 / last.seconds * 60.0, 0)
+    ));
     text.push_str(&format!("\n{}\n", sums(&last, begun.elapsed())));
     text.push_str(&format!("\n{}\n", figures(&samples, minutes)));
     text.push_str(&about_memory(&samples, minutes));
@@ -223,6 +230,9 @@ fn figures(samples: &[Sample], minutes: f64) -> Table {
             .iter()
             .filter(|sample| sample.seconds > from + 1.0 && sample.seconds <= until + 1.0)
             .collect();
+        if of.is_empty() {
+            continue;
+        }
         let median = |figure: &dyn Fn(&Sample) -> f64| {
             let known = of.iter().map(|sample| figure(sample)).filter(|figure| !figure.is_nan());
             known.collect::<Spread>().median().unwrap_or(0.0)
@@ -287,18 +297,11 @@ fn picture(samples: &[Sample], last: &Sample, minutes: f64) -> Picture {
     ];
     let resident = after_warm_up(samples, minutes, |memory| memory.resident);
     if let Some((trend, (first, end))) = trend::line(&resident).zip(resident.first().zip(resident.last())) {
-        let name = format!("{} MiB an hour", number(trend.slope * 60.0, 2));
+        let part = |name, from, to| line(name, 2, [from, to].map(|x: f64| (x, trend.at(x))).to_vec());
         // Its name stands in the middle of the chart, away from those at the ends of the others.
         let middle = (first.0 + end.0) / 2.0;
-        let points = [first.0, middle].map(|x| (x, trend.at(x)));
-        memory.push(Line {
-            name: String::new(),
-            colour: 2,
-            points: vec![(middle, trend.at(middle)), (end.0, trend.at(end.0))],
-            ends: Vec::new(),
-            label: None,
-        });
-        memory.push(Line { name, colour: 2, points: points.to_vec(), ends: Vec::new(), label: None });
+        memory.push(part(format!("{} MiB an hour", number(trend.slope * 60.0, 2)), first.0, middle));
+        memory.push(part(String::new(), middle, end.0));
     }
     let count = last.lived.errors.count();
     let answers = number(last.lived.answers as f64 / 1e6, 1);

@@ -75,6 +75,11 @@ impl Person {
         joyce(&format!("[\"{}\"]", self.token.as_deref().unwrap_or_default()))
     }
 
+    /// Whether it has a filter that is worth remembering: one that lets something through.
+    pub(super) fn has_filter(&self) -> bool {
+        self.interest != Interest::Nothing
+    }
+
     /// How many changes it was not told.
     pub(super) fn owed(&self, truth: &Truth) -> u64 {
         truth.owed(self.interest, self.seen)

@@ -254,7 +254,7 @@ impl Crowd {
                 }
                 30..45 => self.go(at, now, Some((soon, Return::Asking)))?,
                 45..60 => {
-                    let late = self.conduct.expiry + 10.0 + self.random.lasting(30.0);
+                    let late = self.conduct.expiry + 5.0 + self.random.lasting(30.0);
                     self.go(at, now, Some((late, Return::Late)))?;
                 }
                 _ => self.go(at, now, None)?,
@@ -298,7 +298,11 @@ impl Crowd {
         let request = if asks_all { person.asks_all() } else { person.asks() };
         let expects = Expects {
             welcome: matches!(back, None | Some(Return::Late)),
-            snapshot: back != Some(Return::Knowing),
+            snapshot: match back {
+                None | Some(Return::Asking) => true,
+                Some(Return::Knowing) => false,
+                Some(Return::Late) => person.has_filter(),
+            },
         };
         stream.write_all(&request)?;
         let at = self.gaps.pop().unwrap_or(self.clients.len());

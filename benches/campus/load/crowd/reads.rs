@@ -90,7 +90,7 @@ impl Reads {
             Ok(()) => {}
             Err(Fault::Lost(count, what)) => errors.note(|errors| &mut errors.lost, count, what),
             Err(Fault::Doubled(what) | Fault::Wrong(what)) => {
-                errors.note(|errors| &mut errors.wrong, 1, what)
+                errors.note(|errors| &mut errors.wrong, 1, what);
             }
         }
         self.part.clear();

@@ -82,7 +82,7 @@ pub(crate) struct Errors {
     pub(crate) broken: u64,
     /// Clients whose view was not the truth in the end.
     pub(crate) views: u64,
-    /// The first of these.
+    /// The first of each kind.
     pub(crate) first: Vec<String>,
 }
 
@@ -94,9 +94,12 @@ impl Errors {
 
     /// One more, of the kind that `of` says.
     pub(super) fn note(&mut self, of: impl FnOnce(&mut Errors) -> &mut u64, count: u64, what: String) {
-        const SHOWN: usize = 5;
-        *of(self) += count;
-        if self.first.len() < SHOWN {
+        // Some of each kind, so that many of one do not hide another.
+        const SHOWN: u64 = 3;
+        let sum = of(self);
+        let is_shown = *sum < SHOWN;
+        *sum += count;
+        if is_shown {
             self.first.push(what);
         }
     }
