@@ -29,7 +29,8 @@ const EXPIRY: f64 = 300.0;
 /// Of how many ended channels the daemon remembers the filter.
 const REMEMBERED: usize = 50_000;
 
-/// The part of the time that is left out of the trend: caches fill, and threads take their first memory.
+/// The part of the time that is left out of the trend, ten minutes of an hour: caches fill, threads take their first
+/// memory, and channels gather until as many end as begin.
 const WARM_UP: f64 = 1.0 / 6.0;
 
 /// Measures it.
@@ -81,12 +82,13 @@ pub(super) fn measure(plan: &Plan<'_>) -> Outcome<Measured> {
         &format!("--minutes {minutes}"),
     );
     text.push_str(&format!("\n{}\n", told(clients, remembered)));
+    let pushing = samples.last().map_or(f64::NAN, |sample| sample.seconds);
     text.push_str(&format!(
         "\nTo be pushed were {} a minute; {} were.\n",
         number(pushes, 0),
-        number(last.lived.pushes as f64 / last.seconds * 60.0, 0)
+        number(last.lived.pushes as f64 / pushing * 60.0, 0)
     ));
-    text.push_str(&format!("\n{}\n", sums(&last, begun.elapsed())));
+    text.push_str(&format!("\n{}\n", sums(&last, pushing)));
     text.push_str(&format!("\n{}\n", figures(&samples, minutes)));
     text.push_str(&about_memory(&samples, minutes));
     text.push_str(&errors_line(&last.lived.errors));
@@ -184,10 +186,9 @@ fn told(clients: usize, remembered: usize) -> String {
     )
 }
 
-fn sums(last: &Sample, took: Duration) -> Table {
+fn sums(last: &Sample, seconds: f64) -> Table {
     let lived = &last.lived;
     let mut table = Table::new(&["", "in all", "a second"]);
-    let seconds = last.seconds.min(took.as_secs_f64());
     for (what, count) in [
         ("pushes that were acknowledged", lived.pushes),
         ("of which changed something", lived.changes),
@@ -268,7 +269,7 @@ fn about_memory(samples: &[Sample], minutes: f64) -> String {
     let caution = if minutes < 30.0 { " **That is too short for a trend.**" } else { "" };
     format!(
         "The table has medians. Memory grows by {} MiB an hour (resident; {} of it anonymous): the least-squares line through the \
-         samples from minute {} on.{caution}\n",
+         samples (one in {EVERY} s) from minute {} on. Before that caches fill, and channels gather until as many end as begin.{caution}\n",
         hourly(|memory| memory.resident),
         hourly(|memory| memory.anonymous),
         number(minutes * WARM_UP, 1),
