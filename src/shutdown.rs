@@ -69,7 +69,8 @@ mod tests {
 
     #[tokio::test]
     async fn o2_what_is_held_is_answered_when_every_connection_knows_that_it_ends() {
-        let (hub, porch) = (hub(), porch(CancellationToken::new()));
+        let hub = hub();
+        let porch = porch(CancellationToken::new(), &hub);
         let seen = Arc::new([AtomicU8::new(0), AtomicU8::new(0)]);
         let poll = || Poll { token: Token::parse("t").unwrap(), near: None, asks: Vec::new() };
         for _ in 0..2 {
