@@ -91,3 +91,20 @@ async fn o5_there_is_no_pulse_where_the_clock_of_the_state_does_not_run() {
     assert!(clock.await.is_err());
     assert!(tokio::time::timeout(soon, hub.pulse()).await.is_err(), "it does so no longer");
 }
+
+#[test]
+fn a_reply_that_comes_back_is_counted() {
+    struct Unlucky(Arc<Hub>);
+    impl Recipient for Unlucky {
+        fn deliver(self: Box<Self>, reply: Reply) {
+            self.0.give_back(reply.receipt, Instant::now());
+        }
+    }
+    let hub = Arc::new(Hub::new(house(), History::none()));
+    let given_back = || hub.health().counts.given_back.so_far();
+    let poll = || Poll { token: Token::parse("t").unwrap(), near: None, asks: vec![Ask::RoomMap] };
+    assert!(hub.poll(poll(), Box::new(Anybody), Instant::now()).is_ok());
+    assert_eq!(given_back(), 0);
+    assert!(hub.poll(poll(), Box::new(Unlucky(hub.clone())), Instant::now()).is_ok());
+    assert_eq!(given_back(), 1);
+}

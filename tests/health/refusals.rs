@@ -61,12 +61,8 @@ fn asked(daemon: &Daemon, request: &Request, status: u16) {
 #[test]
 fn every_reason_is_counted_when_it_is_given() {
     let seen = Seen::default();
-    let daemon = Daemon::start(&[
-        "push.timeout=200ms",
-        "http.body_timeout=200ms",
-        "limits.pcs=1",
-        "push.max_body=1024",
-    ]);
+    let daemon =
+        Daemon::start(&["push.timeout=1s", "http.body_timeout=200ms", "limits.pcs=1", "push.max_body=1024"]);
     let at_push = |reason: &str, request: Request, status: u16| {
         seen.refusal(&daemon, "push", reason, || pushed(&daemon, &request, status));
     };
