@@ -199,8 +199,8 @@ impl Inner {
             unless_for_now(stream.try_io(Interest::WRITABLE, || self.flush(stream)))?;
         } else {
             unless_for_now(self.receive(stream))?;
-            if matches!(self.tls.reader().fill_buf(), Err(error) if error.kind() == io::ErrorKind::UnexpectedEof)
-            {
+            if self.tls.is_handshaking() && !self.wants_more() {
+                // The client has left.
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
