@@ -20,6 +20,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use x509_parser::extensions::GeneralName;
 
+#[cfg(test)]
+mod tests;
+
 /// Where the certificate of a door stands, and its key.
 #[derive(Debug, Clone)]
 pub struct Files {
