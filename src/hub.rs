@@ -26,6 +26,7 @@ use tokio::sync::{Notify, watch};
 
 mod figures;
 mod pulse;
+mod reload;
 mod unsaved;
 
 use figures::Counted;

@@ -173,19 +173,21 @@ impl Audiences {
         })
     }
 
-    /// The same for what a mirror has taken over of its master.
-    pub(super) fn note_follow(
+    /// The same for rooms that are others now: filters may let other rooms pass.
+    pub(super) fn note_rearranged(
         &mut self,
         change: &Rearranged,
         state: &State,
     ) -> Vec<(AudienceId, Versions, Concern)> {
         self.note(|audience| {
             let rooms = Passing::of(&audience.filter, state);
-            let regrouped = |of: fn(&Passing) -> &RoomSet| of(&rooms) != of(&audience.rooms);
+            let then = std::mem::replace(&mut audience.rooms, rooms);
+            let rooms = &audience.rooms;
             let concern = Concern {
-                occupation: rooms.occupation.meets(&change.retold) || regrouped(|it| &it.occupation),
-                room_map: rooms.room_map.meets(&change.remade) || regrouped(|it| &it.room_map),
-                schedule: regrouped(|it| &it.schedule),
+                occupation: rooms.occupation.meets(&change.retold),
+                room_map: rooms.room_map.meets(&change.remade) || rooms.room_map != then.room_map,
+                schedule: then.schedule.meets(&change.unreserved)
+                    || rooms.schedule.differs(&then.schedule, &change.regrouped),
                 tag_map: change.retagged,
             };
             let noted = |is_concerned: bool, version: &mut Version, now: Version| {
@@ -196,7 +198,6 @@ impl Audiences {
             noted(concern.room_map, &mut changed.room_map, now.room_map);
             noted(concern.schedule, &mut changed.schedule, now.schedule);
             noted(concern.tag_map, &mut changed.tag_map, now.tag_map);
-            audience.rooms = rooms;
             concern
         })
     }

@@ -142,6 +142,12 @@ impl Channels {
         if slot.generation == id.generation { slot.channel.as_mut() } else { None }
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ChannelId, &mut Channel)> {
+        self.slots.iter_mut().enumerate().filter_map(|(i, Slot { generation, channel })| {
+            Some((ChannelId { slot: i as u32, generation: *generation }, channel.as_mut()?))
+        })
+    }
+
     pub(super) fn add(&mut self, channel: Channel) -> ChannelId {
         let token = channel.token.clone();
         let slot = self.free.pop().unwrap_or_else(|| {

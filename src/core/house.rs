@@ -21,11 +21,12 @@ use std::time::{Duration, Instant};
 
 mod figures;
 mod messages;
+mod reload;
 
 use messages::keep_last_occupation;
 
 /// How long and how many.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     /// How long a request is held at most.
     pub hold: Duration,
@@ -138,13 +139,7 @@ impl House {
     /// entries were left out.
     pub fn follow(&mut self, lead: &Lead, now: Instant) -> (Option<(Rearranged, Vec<Delivery>)>, usize) {
         let (change, skipped) = self.state.follow(lead);
-        let Some(change) = change else { return (None, skipped) };
-        let concerned = self.audiences.note_follow(&change, &self.state);
-        let deliveries = concerned
-            .into_iter()
-            .map(|(audience, seen, concern)| self.deliver_lead(audience, seen, concern, &change, now))
-            .collect();
-        (Some((change, deliveries)), skipped)
+        (change.map(|change| self.tell_rearranged(change, now)), skipped)
     }
 
     /// A request on a channel: answered now, or held. An older one on the same channel is superseded.

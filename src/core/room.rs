@@ -69,6 +69,13 @@ pub struct RoomPlan {
     pub tags: Vec<Tag>,
 }
 
+impl RoomPlan {
+    /// A room that no setup lists: it has its key as its name, and no tags.
+    pub fn unlisted(key: RoomKey) -> RoomPlan {
+        RoomPlan { name: key.as_str().into(), key, tags: Vec::new() }
+    }
+}
+
 /// One rule: names that `pattern` matches stand in the room that `room` names.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -78,8 +85,15 @@ pub struct Rule {
     pub room: String,
 }
 
+/// Rules are the same where they are written the same.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Rule) -> bool {
+        self.pattern.as_str() == other.pattern.as_str() && self.room == other.room
+    }
+}
+
 /// The ordered rules of the setup: the first that matches decides (faults.md S2).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
     /// In the order in which they are asked.
     pub rules: Vec<Rule>,

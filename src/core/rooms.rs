@@ -54,6 +54,17 @@ impl RoomSet {
             (RoomSet::Some(one), RoomSet::Some(two)) => one.iter().zip(two).any(|(a, b)| a & b != 0),
         }
     }
+
+    /// Whether one of the rooms `within` is in this and not in the other, or the other way about.
+    pub fn differs(&self, other: &RoomSet, within: &RoomSet) -> bool {
+        let RoomSet::Some(within) = within else { return self != other };
+        let bits = |set: &RoomSet, word: usize| match set {
+            RoomSet::All => u64::MAX,
+            RoomSet::Some(bits) => bits.get(word).copied().unwrap_or_default(),
+        };
+        let differ = |(word, within): (usize, &u64)| (bits(self, word) ^ bits(other, word)) & within != 0;
+        within.iter().enumerate().any(differ)
+    }
 }
 
 impl Default for RoomSet {
@@ -95,6 +106,20 @@ mod tests {
         for (one, two, meet) in cases {
             assert_eq!(one.meets(&two), meet, "{one:?} {two:?}");
             assert_eq!(two.meets(&one), meet, "{two:?} {one:?}");
+        }
+        let differ = [
+            (of(&[1]), of(&[1]), of(&[1]), false),
+            (of(&[1]), of(&[]), of(&[1]), true),
+            (of(&[1]), of(&[1, 700]), of(&[2, 700]), true),
+            (of(&[1]), of(&[1, 700]), of(&[2]), false),
+            (RoomSet::All, RoomSet::All, of(&[2]), false),
+            (RoomSet::All, of(&[2]), of(&[2]), false),
+            (RoomSet::All, of(&[2]), of(&[2, 3]), true),
+            (RoomSet::All, of(&[2]), RoomSet::All, true),
+        ];
+        for (one, two, within, differs) in differ {
+            assert_eq!(one.differs(&two, &within), differs, "{one:?} {two:?} {within:?}");
+            assert_eq!(two.differs(&one, &within), differs, "{two:?} {one:?} {within:?}");
         }
         assert!(of(&[63, 64]).contains(RoomId(64)) && !of(&[63]).contains(RoomId(62)));
     }

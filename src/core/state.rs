@@ -13,9 +13,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 mod follow;
 mod messages;
+mod rearrange;
+mod reload;
 mod tally;
 
-pub use follow::{Lead, Rearranged};
+pub use follow::Lead;
+pub use rearrange::Rearranged;
+pub use reload::{Moves, Survey};
 pub use tally::Tally;
 
 /// How far the state may grow by what is pushed (faults.md S3).
@@ -78,14 +82,22 @@ struct PcId(u32);
 /// The state of all PCs and rooms, with its versions.
 #[derive(Debug)]
 pub struct State {
+    /// The rooms that the setup lists.
+    listed: Vec<RoomPlan>,
     rules: Rules,
     growth: Growth,
-    /// Where a master has PCs, which goes before the rules.
+    /// What a master has said last of its rooms, which goes before the setup.
+    lead: Option<Lead>,
+    /// Where it has PCs.
     placements: HashMap<PcName, RoomKey>,
     /// Whether rooms and tags are those of a master, and may be heard of later than they are asked for.
     follows: bool,
     tags: Vec<Tag>,
+    /// By their places; those that are in `free` are no more.
     rooms: Vec<Room>,
+    free: Vec<RoomId>,
+    /// Those that there are, as they are listed.
+    order: Vec<RoomId>,
     room_ids: HashMap<RoomKey, RoomId>,
     pcs: Vec<Pc>,
     pc_ids: HashMap<PcName, PcId>,
@@ -100,12 +112,16 @@ impl State {
     /// lowered since are kept: a limit bounds growth.
     pub fn new(plan: Plan, remains: Remains) -> State {
         let mut state = State {
+            listed: plan.rooms,
             rules: plan.rules,
             growth: plan.growth,
+            lead: None,
             placements: HashMap::new(),
             follows: false,
             tags: Vec::new(),
             rooms: Vec::new(),
+            free: Vec::new(),
+            order: Vec::new(),
             room_ids: HashMap::new(),
             pcs: Vec::new(),
             pc_ids: HashMap::new(),
@@ -113,14 +129,10 @@ impl State {
             by_change: BTreeSet::new(),
             versions: remains.versions,
         };
-        for room in plan.rooms {
-            for tag in &room.tags {
-                if !state.tags.contains(tag) {
-                    state.tags.push(tag.clone());
-                }
-            }
+        for room in state.listed.clone() {
             state.add_room(room);
         }
+        state.list_tags();
         for (name, occupation) in remains.pcs {
             // Of a name that was left twice the last counts: a roomMap names a PC once.
             if let Some(id) = state.pc_ids.get(&name).copied() {
@@ -156,7 +168,7 @@ impl State {
             of.hash(&mut hasher);
             hasher.finish()
         }
-        let mut rooms: Vec<_> = self.rooms.iter().collect();
+        let mut rooms: Vec<_> = self.rooms_in(&RoomSet::All).map(|(_, room)| room).collect();
         rooms.sort_by(|a, b| a.key.cmp(&b.key));
         let names =
             |room: &Room| -> Vec<&str> { room.pcs.iter().map(|pc| self.pc(*pc).name.as_str()).collect() };
@@ -212,7 +224,7 @@ impl State {
             self.versions.room_map = self.versions.room_map.next();
         }
         let version = self.versions.occupation;
-        let rooms_before = self.rooms.len();
+        let rooms_before = self.order.len();
         let (mut occupied, mut grown) = (RoomSet::new(), RoomSet::new());
         let mut newcomers = newcomers.into_iter();
         let mut places = Vec::with_capacity(states.len());
@@ -237,7 +249,7 @@ impl State {
             at: push.at,
             source: push.source,
             states: states.into(),
-            room_appeared: self.rooms.len() > rooms_before,
+            room_appeared: self.order.len() > rooms_before,
             places,
             occupied,
             grown,
@@ -249,22 +261,25 @@ impl State {
     pub fn set_schedule(&mut self, schedule: &HashMap<RoomKey, Vec<Reservation>>) -> Option<RoomSet> {
         const NONE: &Vec<Reservation> = &Vec::new();
         let new = |room: &Room| schedule.get(&room.key).unwrap_or(NONE).clone();
-        let changed: Vec<usize> =
-            (0..self.rooms.len()).filter(|i| self.rooms[*i].schedule != new(&self.rooms[*i])).collect();
+        let rooms = self.rooms_in(&RoomSet::All);
+        let changed: Vec<RoomId> =
+            rooms.filter(|(_, room)| room.schedule != new(room)).map(|(id, _)| id).collect();
         if changed.is_empty() {
             return None;
         }
         self.versions.schedule = self.versions.schedule.next();
-        for i in &changed {
-            self.rooms[*i].schedule = new(&self.rooms[*i]);
-            self.rooms[*i].changed.schedule = self.versions.schedule;
+        for id in &changed {
+            let (schedule, version) = (new(self.room(*id)), self.versions.schedule);
+            let room = self.room_mut(*id);
+            room.schedule = schedule;
+            room.changed.schedule = version;
         }
-        Some(changed.into_iter().map(|i| RoomId(i as u32)).collect())
+        Some(changed.into_iter().collect())
     }
 
     /// The rooms there are, by key and name.
     pub fn rooms(&self) -> Vec<(RoomKey, String)> {
-        self.rooms.iter().map(|room| (room.key.clone(), room.name.clone())).collect()
+        self.rooms_in(&RoomSet::All).map(|(_, room)| (room.key.clone(), room.name.clone())).collect()
     }
 
     /// From now on rooms and tags are those of a master.
@@ -317,7 +332,7 @@ impl State {
     /// many as there is place for: a push may name tens of thousands.
     fn places_of(&self, newcomers: Vec<PcName>) -> Result<Vec<(PcName, RoomKey)>, Refused> {
         let mut room_for = self.growth.pcs.saturating_sub(self.pcs.len());
-        let mut rooms_for = self.growth.rooms.saturating_sub(self.rooms.len());
+        let mut rooms_for = self.growth.rooms.saturating_sub(self.order.len());
         let mut new_rooms = HashSet::new();
         let mut refused = Vec::new();
         let mut placed = Vec::new();
@@ -342,16 +357,21 @@ impl State {
     }
 
     fn add_room(&mut self, plan: RoomPlan) -> RoomId {
-        let id = RoomId(self.rooms.len() as u32);
+        let id = self.free.pop().unwrap_or(RoomId(self.rooms.len() as u32));
         self.room_ids.insert(plan.key.clone(), id);
-        self.rooms.push(Room {
+        self.order.push(id);
+        let room = Room {
             key: plan.key,
             name: plan.name,
             tags: plan.tags,
             pcs: Vec::new(),
             schedule: Vec::new(),
             changed: self.versions,
-        });
+        };
+        match self.rooms.get_mut(id.0 as usize) {
+            Some(place) => *place = room,
+            None => self.rooms.push(room),
+        }
         id
     }
 
@@ -359,7 +379,7 @@ impl State {
     fn add_pc(&mut self, name: PcName, key: RoomKey, occupation: Occupation, changed: Version) -> RoomId {
         let room = match self.room_ids.get(&key) {
             Some(room) => *room,
-            None => self.add_room(RoomPlan { name: key.as_str().into(), key, tags: Vec::new() }),
+            None => self.add_room(RoomPlan::unlisted(key)),
         };
         let id = PcId(self.pcs.len() as u32);
         let pcs = &self.rooms[room.0 as usize].pcs;
@@ -388,12 +408,12 @@ impl State {
         &mut self.rooms[id.0 as usize]
     }
 
+    fn room(&self, id: RoomId) -> &Room {
+        &self.rooms[id.0 as usize]
+    }
+
     fn rooms_in<'a>(&'a self, rooms: &'a RoomSet) -> impl Iterator<Item = (RoomId, &'a Room)> {
-        self.rooms
-            .iter()
-            .enumerate()
-            .map(|(i, room)| (RoomId(i as u32), room))
-            .filter(|(id, _)| rooms.contains(*id))
+        self.order.iter().filter(|id| rooms.contains(**id)).map(|id| (*id, self.room(*id)))
     }
 }
 

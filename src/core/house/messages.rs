@@ -40,8 +40,8 @@ impl House {
         Delivery { messages: messages.into(), to: self.take_held(audience, now), seen: before }
     }
 
-    /// What the held requests of an audience get when the rooms are those of a master.
-    pub(super) fn deliver_lead(
+    /// What the held requests of an audience get when rooms are others now.
+    pub(super) fn deliver_rearranged(
         &mut self,
         audience: AudienceId,
         seen: Versions,
@@ -60,11 +60,7 @@ impl House {
             messages.push(self.snapshot(audience, Kind::Schedule));
         }
         if concern.occupation {
-            let update = self.update_since(audience, change.before.occupation);
-            // A filter that lets fewer rooms pass now has nothing to hear of the rest.
-            if !matches!(update.body(), Body::OccupationUpdate { update, .. } if update.is_empty()) {
-                messages.push(update);
-            }
+            messages.push(self.update_since(audience, change.before.occupation));
         }
         Delivery { messages: messages.into(), to: self.take_held(audience, now), seen }
     }

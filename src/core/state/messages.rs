@@ -15,7 +15,8 @@ impl State {
     /// The message `tagMap`.
     pub(in crate::core) fn tag_map(&self) -> Body {
         let rooms = |tag: &Tag| {
-            self.rooms.iter().filter(|room| room.tags.contains(tag)).map(|room| room.key.clone()).collect()
+            let rooms = self.rooms_in(&RoomSet::All).map(|(_, room)| room);
+            rooms.filter(|room| room.tags.contains(tag)).map(|room| room.key.clone()).collect()
         };
         let tag_map = self.tags.iter().map(|tag| (tag.clone(), rooms(tag))).collect();
         Body::TagMap { version: self.versions.tag_map, tag_map }

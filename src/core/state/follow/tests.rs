@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::core::message::Body;
-use crate::core::pc::Occupation;
+use crate::core::pc::{Occupation, PcName};
 use crate::core::push::Push;
 use crate::core::room::{Rule, Rules};
+use crate::core::rooms::RoomSet;
 use crate::core::schedule::{Reservation, TimeOfDay};
 use crate::core::source::{Source, Timestamp};
 use crate::core::state::{Growth, Plan, Remains};
 use crate::core::tag::TagFilter;
-use crate::core::version::Version;
+use crate::core::version::{Version, Versions};
 use regex::Regex;
 
 fn key(text: &str) -> RoomKey {
