@@ -27,4 +27,4 @@ mod shutdown;
 pub mod wire;
 
 pub use listeners::{BindError, Listeners};
-pub use run::{RunError, check, run};
+pub use run::{Applied, NotReloaded, Reload, Reloads, RunError, check, reloads, run};

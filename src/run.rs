@@ -1,10 +1,9 @@
 //! From a setup to a daemon that serves, and to its end.
 
-use crate::core::house::{House, Terms};
-use crate::core::state::{Growth, Plan, Remains};
+use crate::core::house::House;
+use crate::core::state::Remains;
 use crate::core::version::{Version, Versions};
-use crate::doors::http::Limits;
-use crate::doors::ingest::{self, Ingest};
+use crate::doors::ingest::Ingest;
 use crate::doors::joyce::Joyce;
 use crate::doors::{Porch, Web, health};
 use crate::feeds::master::{self, BadAddress};
@@ -13,24 +12,27 @@ use crate::health::Condition;
 use crate::history::{self, History, OpenError, Options, Restored};
 use crate::hub::Hub;
 use crate::listeners::Listeners;
-use crate::setup::{PushToken, Setup};
+use crate::setup::Setup;
 use crate::shutdown;
 use chrono::Utc;
 use control::ControlError;
+use reload::Running;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use terms::Doors;
 use tls::Certificates;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 mod control;
 mod mirror;
+mod reload;
 mod supervisor;
+mod terms;
 pub(crate) mod timetables;
 pub(crate) mod tls;
 
-/// Of how many channels the filter is kept after their end (faults.md C3): at some 200 bytes each,
-/// 10 MB.
-const MAX_REMEMBERED: usize = 50_000;
+pub use reload::{Applied, NotReloaded, Reload, Reloads, reloads};
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
@@ -87,12 +89,17 @@ pub fn check(setup: &Setup) -> Result<(), RunError> {
 }
 
 /// Serves until `shutdown` is cancelled; then answers all that is held, records all that was applied,
-/// and returns.
+/// and returns. Meanwhile the setup is read again whenever the other end of `reloads` asks for it.
 ///
 /// # Errors
 /// When the history cannot be opened, or not be closed in order; when a timetable can never be had; and when there is
 /// no certificate for TLS.
-pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
+pub async fn run(
+    setup: Setup,
+    listeners: Listeners,
+    reloads: Reloads,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
     let timetables = timetables::plan(&setup)?;
     let master = mirror::plan(&setup)?;
     let certificates = tls::open(&setup)?;
@@ -101,17 +108,19 @@ pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken
     let conditions = &hub.health().conditions;
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);
-    let control = control::open(&setup, &listeners, &porch, None).await?;
-    open_doors(&setup, listeners, &certificates, &hub, &porch);
-    let timetables_shown = timetables.has_any();
-    if timetables_shown {
-        porch.tasks.spawn(task::run(timetables, hub.clone(), Utc::now, porch.shutdown.clone()));
-    }
+    let control = control::open(&setup, &listeners, &porch, reloads.handle()).await?;
+    let doors = open_doors(&setup, listeners, &certificates, &hub, &porch);
+    let timetables_shown = setup.has_schedule();
+    let plans = watch::Sender::new(timetables_shown.then(|| timetables.clone()));
+    porch.tasks.spawn(task::run(plans.subscribe(), hub.clone(), Utc::now, porch.shutdown.clone()));
 
     if let Some(master) = master {
         let master = if timetables_shown { master.without_schedule() } else { master };
         porch.tasks.spawn(master::run(master, hub.clone(), porch.shutdown.clone()));
     }
+
+    let running = Running { setup, hub: hub.clone(), doors, certificates, timetables, plans };
+    porch.tasks.spawn(reload::serve(reloads, running, porch.shutdown.clone()));
 
     let clock = tokio::spawn({
         let hub = hub.clone();
@@ -178,20 +187,8 @@ fn open_at_last(options: &Options, succeeds: bool) -> Result<(History, Restored)
 }
 
 fn house(setup: &Setup, restored: Restored) -> House {
-    let limits = setup.limits;
-    let plan = Plan {
-        rooms: setup.rooms.clone(),
-        rules: setup.rules.clone(),
-        growth: Growth { pcs: limits.pcs, rooms: limits.rooms, sources: limits.sources },
-    };
-    let terms = Terms {
-        hold: setup.http.hold,
-        channel_expiry: setup.http.channel_expiry,
-        max_channels: setup.http.max_channels,
-        max_remembered: MAX_REMEMBERED,
-    };
     let remains = Remains { pcs: restored.pcs, sources: restored.sources, versions: restored.versions };
-    let mut house = House::new(plan, remains, restored.digests, terms);
+    let mut house = House::new(terms::plan(setup), remains, restored.digests, terms::house(setup));
     if setup.mirror.is_some() {
         house.set_following();
     }
@@ -209,15 +206,15 @@ fn open_doors(
     certificates: &Certificates,
     hub: &Arc<Hub>,
     porch: &Porch,
-) {
+) -> Doors {
     for (door, addresses) in listeners.doors() {
         for addr in addresses {
             tracing::info!(door, %addr, "listening");
         }
     }
-    let http = &setup.http;
+    let doors = Doors::of(setup);
     let web = Arc::new(Web {
-        joyce: Arc::new(Joyce::new(hub.clone(), &http.path, porch.clone())),
+        joyce: Arc::new(Joyce::new(hub.clone(), &setup.http.path, porch.clone())),
         health: health::Probes::new(
             hub.clone(),
             health::Terms {
@@ -225,13 +222,7 @@ fn open_doors(
                 trusted_proxies: setup.metrics.trusted_proxies.clone(),
             },
         ),
-        limits: Arc::new(Limits {
-            head: http.max_head,
-            head_timeout: http.head_timeout,
-            body: http.max_body,
-            body_timeout: http.body_timeout,
-            idle: http.idle,
-        }),
+        limits: doors.web.subscribe(),
         porch: porch.clone(),
     });
     for listener in listeners.http {
@@ -240,26 +231,8 @@ fn open_doors(
     for listener in listeners.https {
         porch.accepting.spawn(web.clone().serve(listener, certificates.http.clone()));
     }
-    let push = &setup.push;
-    let terms = ingest::Terms {
-        allow: push.allow.clone(),
-        trusted_proxies: push.trusted_proxies.clone(),
-        hosts: push.hosts.clone(),
-        tokens: push.tokens.iter().map(token).collect(),
-        limits: Limits {
-            // The same as on the web port: what pushes has no longer head than a browser.
-            head: http.max_head,
-            head_timeout: push.timeout,
-            body: push.max_body,
-            body_timeout: push.timeout,
-            // There are few places here, and who is done is to leave its own to others.
-            idle: push.timeout,
-        },
-        max_connections: push.max_connections,
-        acknowledge_within: setup.history.acknowledge_within,
-        refused: mirror::refusal(setup),
-    };
-    let ingest = Ingest::new(hub.clone(), terms, porch.clone());
+    let push = doors.push.subscribe();
+    let ingest = Ingest::new(hub.clone(), push, setup.push.max_connections, porch.clone());
     for listener in listeners.push {
         porch.accepting.spawn(ingest.clone().serve(listener, None));
     }
@@ -267,8 +240,5 @@ fn open_doors(
         porch.accepting.spawn(ingest.clone().serve(listener, certificates.push.clone()));
     }
     certificates.watch(porch);
-}
-
-fn token(token: &PushToken) -> ingest::Token {
-    ingest::Token { sha256: token.sha256, source: token.source.clone() }
+    doors
 }

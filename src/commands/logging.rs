@@ -5,20 +5,20 @@ use crate::setup::{Log, LogFormat};
 use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 
+/// How much is logged, which may change while the daemon runs.
+pub(super) struct LogLevel(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+
+impl LogLevel {
+    /// Logs as much as this says from now on.
+    pub(super) fn set(&self, log: &Log) -> Result<(), String> {
+        (self.0)(filter(&log.level)?)
+    }
+}
+
 /// Logs to standard error from now on: lines for people on a terminal, JSON for machines elsewhere.
-pub(super) fn start(log: &Log) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&log.level)
+pub(super) fn start(log: &Log) -> Result<LogLevel, Failure> {
+    let filter = filter(&log.level)
         .map_err(|error| Failure::Daemon(format!("log.level {:?}: {error}", log.level), 78))?;
-    // It tells every step of a migration, with paths of the machine that built us; that the history was opened says enough.
-    let filter = match "refinery_core=warn".parse() {
-        Ok(quiet) if !log.level.contains("refinery") => filter.add_directive(quiet),
-        _ => filter,
-    };
-    // It has a line for every rule of a calendar that goes nowhere; the feed counts them.
-    let filter = match "rrule=error".parse() {
-        Ok(quiet) if !log.level.contains("rrule") => filter.add_directive(quiet),
-        _ => filter,
-    };
     let human = match log.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
@@ -27,10 +27,29 @@ pub(super) fn start(log: &Log) -> Result<(), Failure> {
     // Where nobody reads the log any more, that is told to nobody: to try would panic.
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).log_internal_errors(false);
-    let started = if human {
-        lines.with_ansi(may_colour(&stderr())).with_target(false).try_init()
+    let (started, level) = if human {
+        let lines = lines.with_ansi(may_colour(&stderr())).with_target(false).with_filter_reloading();
+        let level = lines.reload_handle();
+        (lines.try_init(), LogLevel(Box::new(move |to| level.reload(to).map_err(|error| error.to_string()))))
     } else {
-        lines.json().flatten_event(true).try_init()
+        let lines = lines.json().flatten_event(true).with_filter_reloading();
+        let level = lines.reload_handle();
+        (lines.try_init(), LogLevel(Box::new(move |to| level.reload(to).map_err(|error| error.to_string()))))
     };
-    started.map_err(|error| Failure::other(format!("cannot start logging: {error}")))
+    started.map_err(|error| Failure::other(format!("cannot start logging: {error}")))?;
+    Ok(level)
+}
+
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+    // It tells every step of a migration, with paths of the machine that built us; that the history was opened says enough.
+    let filter = match "refinery_core=warn".parse() {
+        Ok(quiet) if !level.contains("refinery") => filter.add_directive(quiet),
+        _ => filter,
+    };
+    // It has a line for every rule of a calendar that goes nowhere; the feed counts them.
+    Ok(match "rrule=error".parse() {
+        Ok(quiet) if !level.contains("rrule") => filter.add_directive(quiet),
+        _ => filter,
+    })
 }

@@ -1,18 +1,21 @@
 //! `tkbd run`: the daemon.
 
 use super::arguments::{Command, RunArguments, SetupArguments};
+use super::logging::{self, LogLevel};
 use super::push::TOKEN_VARIABLE;
-use super::signals::{self, Signals};
-use super::{Failure, in_runtime, logging, take_over};
+use super::signals::{self, Hangups, Signals};
+use super::{Failure, in_runtime, take_over};
 use crate::listeners::{Gathering, Inherited};
 use crate::setup::{self, Setup};
+use crate::{Reload, Reloads};
+use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
 /// Serves until a signal comes.
 pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let setup = load(&arguments.setup)?;
     let inherited = Inherited::from_environment(&setup)?;
-    logging::start(&setup.log)?;
+    let log = logging::start(&setup.log)?;
     // A held request is an open file, and the usual limit is 1,024. What the system allows is what we get.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
@@ -20,14 +23,22 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     in_runtime(async {
         let shutdown = CancellationToken::new();
         signals::watch(Signals::new()?, shutdown.clone());
+        let (reload, reloads) = reloads(arguments.setup.setup.clone(), arguments.setup.set.clone(), log);
+        signals::reload(Hangups::new()?, reload);
         let listeners = if arguments.take_over {
             take_over::listeners(&setup, inherited, &shutdown).await?
         } else {
             Gathering::new(&setup, inherited).finish()?
         };
-        crate::run(setup, listeners, shutdown).await?;
+        crate::run(setup, listeners, reloads, shutdown).await?;
         Ok(())
     })
+}
+
+/// Has the setup be read again from where it was read, when that is asked for.
+pub(super) fn reloads(file: Option<PathBuf>, sets: Vec<String>, log: LogLevel) -> (Reload, Reloads) {
+    let load = move || setup::load(file.as_deref(), environment(), &sets);
+    crate::reloads(load, move |to| log.set(to))
 }
 
 /// The setup that the arguments mean.

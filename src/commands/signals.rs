@@ -1,6 +1,7 @@
-//! The signals that ask a command to end.
+//! The signals that ask a command to end, and that which asks the daemon to read its setup again.
 
 use super::Failure;
+use crate::{NotReloaded, Reload};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,29 @@ pub(super) fn watch(mut signals: Signals, shutdown: CancellationToken) {
     });
 }
 
+/// Has the setup read again at every SIGHUP. What comes of it stands in the log. A terminal that is closed sends one,
+/// too, which does no harm: the setup is as it was.
+pub(super) fn reload(mut hangups: Hangups, reload: Reload) {
+    tokio::spawn(async move {
+        // Those that come while it is being read are one.
+        while hangups.0.recv().await.is_some() {
+            tracing::info!(signal = "SIGHUP", "reading the setup again");
+            if matches!(reload.reload().await, Err(NotReloaded::Stopping)) {
+                return;
+            }
+        }
+    });
+}
+
+/// From now on, SIGHUP does not end the process.
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    pub(super) fn new() -> Result<Hangups, Failure> {
+        Ok(Hangups(listen(SignalKind::hangup())?))
+    }
+}
+
 /// The signals that ask a process to end.
 pub(super) struct Signals {
     terminate: Signal,
@@ -24,8 +48,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From now on SIGTERM and SIGINT do not end the process by themselves. SIGHUP is left as it is: to
-    /// listen for it would undo what `nohup` has arranged.
+    /// From now on SIGTERM and SIGINT do not end the process by themselves.
     pub(super) fn new() -> Result<Signals, Failure> {
         Ok(Signals {
             terminate: listen(SignalKind::terminate())?,

@@ -105,6 +105,8 @@ pub struct State {
     /// All PCs by their last change: what came after any version is its end.
     by_change: BTreeSet<(Version, PcId)>,
     versions: Versions,
+    /// The versions when rooms were rearranged last: some filter may have lost a room then.
+    rearranged: Versions,
 }
 
 impl State {
@@ -128,6 +130,7 @@ impl State {
             sources: remains.sources.into_iter().collect(),
             by_change: BTreeSet::new(),
             versions: remains.versions,
+            rearranged: Versions::default(),
         };
         for room in state.listed.clone() {
             state.add_room(room);
@@ -322,8 +325,8 @@ impl State {
         };
         Versions {
             occupation: last(&filter.occupation, |room| room.changed.occupation),
-            room_map: last(&filter.room_map, |room| room.changed.room_map),
-            schedule: last(&filter.schedule, |room| room.changed.schedule),
+            room_map: last(&filter.room_map, |room| room.changed.room_map).max(self.rearranged.room_map),
+            schedule: last(&filter.schedule, |room| room.changed.schedule).max(self.rearranged.schedule),
             tag_map: self.versions.tag_map,
         }
     }

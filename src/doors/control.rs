@@ -27,8 +27,8 @@ pub struct Control {
     pub status: Status,
     /// The sockets that are handed over, in the order of the status.
     pub sockets: Vec<OwnedFd>,
-    /// Reads the setup anew, where that can be done.
-    pub reload: Option<Reload>,
+    /// Reads the setup anew.
+    pub reload: Reload,
     /// What all doors are given.
     pub porch: Porch,
     /// Where the connection of a successor is kept until the end, which it is told by that.
@@ -83,10 +83,7 @@ impl Control {
         let Some(Ok(Some(line))) = self.porch.shutdown.run_until_cancelled(question).await else { return };
         let answer = match Verb::parse(&line) {
             Ok(Verb::Status) => Answer::Status(self.status.clone()),
-            Ok(Verb::Reload) => match &self.reload {
-                Some(reload) => reload().await.map_or_else(Answer::Refused, Answer::Reloaded),
-                None => Answer::Refused("this daemon reads its setup at its start alone".into()),
-            },
+            Ok(Verb::Reload) => (self.reload)().await.map_or_else(Answer::Refused, Answer::Reloaded),
             Ok(Verb::HandOver) => match self.hand_over(stream).await {
                 Ok(()) => return,
                 Err((refused, back)) => {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 /// Who may push, and how much.
@@ -37,10 +37,8 @@ pub struct Terms {
     pub hosts: Vec<String>,
     /// Tokens, one of which a push must bring where there are any.
     pub tokens: Vec<Token>,
-    /// What a request may be.
-    pub limits: Limits,
-    /// How many connections there may be at a time.
-    pub max_connections: usize,
+    /// What a request may be; a connection keeps those with which it began.
+    pub limits: Arc<Limits>,
     /// How long a push waits to be recorded before it is answered that it is not, yet.
     pub acknowledge_within: Duration,
     /// The line with which all pushes are refused: this is a mirror, and takes none.
@@ -59,8 +57,8 @@ pub struct Token {
 /// The push port.
 pub struct Ingest {
     hub: Arc<Hub>,
-    terms: Terms,
-    limits: Arc<Limits>,
+    /// Asked for every request: they may change while the daemon runs.
+    terms: watch::Receiver<Arc<Terms>>,
     porch: Porch,
     places: Arc<Semaphore>,
     /// For peers that can only be refused: they must not wait in the way of those that may push.
@@ -71,27 +69,33 @@ pub struct Ingest {
 const STRANGERS: usize = 16;
 
 impl Ingest {
-    /// A door with these terms.
-    pub fn new(hub: Arc<Hub>, terms: Terms, porch: Porch) -> Arc<Ingest> {
-        let places = Arc::new(Semaphore::new(terms.max_connections));
+    /// A door with these terms, for so many connections at a time.
+    pub fn new(
+        hub: Arc<Hub>,
+        terms: watch::Receiver<Arc<Terms>>,
+        max_connections: usize,
+        porch: Porch,
+    ) -> Arc<Ingest> {
+        let places = Arc::new(Semaphore::new(max_connections));
         let strangers = Arc::new(Semaphore::new(STRANGERS));
-        let limits = Arc::new(terms.limits);
-        Arc::new(Ingest { hub, terms, limits, porch, places, strangers })
+        Arc::new(Ingest { hub, terms, porch, places, strangers })
     }
 
     /// Accepts and answers until the daemon is to stop, over TLS where that is given.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
         let porch = self.porch.clone();
-        porch
-            .accept(listener, tls, self.terms.limits.idle, |socket, peer| {
-                self.clone().connection(socket, peer.ip())
-            })
-            .await;
+        let idle = || self.terms.borrow().limits.idle;
+        porch.accept(listener, tls, idle, |socket, peer| self.clone().connection(socket, peer.ip())).await;
+    }
+
+    fn terms(&self) -> Arc<Terms> {
+        self.terms.borrow().clone()
     }
 
     async fn connection(self: Arc<Self>, socket: Arc<Socket>, peer: IpAddr) {
         let peer = peer.to_canonical();
-        let place = if contains(&self.terms.allow, peer) || contains(&self.terms.trusted_proxies, peer) {
+        let terms = self.terms();
+        let place = if contains(&terms.allow, peer) || contains(&terms.trusted_proxies, peer) {
             // One that finds no place waits with nothing read: its bytes are the kernel's.
             // It is not idle while it does, and passes the turn on to the client when it reads.
             socket.pass(Turn::Task);
@@ -102,10 +106,11 @@ impl Ingest {
             place.inspect_err(|_| self.count(Why::PushUnheard)).ok()
         };
         let Some(place) = place else { return };
-        if socket.has_session() && !Box::pin(socket.handshake(self.limits.head_timeout)).await {
+        if socket.has_session() && !Box::pin(socket.handshake(terms.limits.head_timeout)).await {
             return;
         }
-        let mut connection = Connection::new(socket, self.limits.clone());
+        let mut connection = Connection::new(socket, terms.limits.clone());
+        drop(terms);
         let gate = Arc::new(Gate { door: self.clone(), peer });
         loop {
             let request = match connection.next(&gate).await {
@@ -134,7 +139,8 @@ impl Ingest {
             Ok(report) => report,
             Err(bad) => return self.bad_request(Why::PushBad, &bad),
         };
-        if !self.is_token_for(&request.headers, &report.source) {
+        let terms = self.terms();
+        if !terms.is_token_for(&request.headers, &report.source) {
             self.count(Why::PushToken);
             return error(StatusCode::FORBIDDEN, "this token is not for this datasource");
         }
@@ -155,7 +161,7 @@ impl Ingest {
             Err(refused) => return self.bad_request(Why::PushGrowth, &refused.into()),
         };
         // Who watches does not wait for the disk, and the disk does not wait for them.
-        let recorded = timeout(self.terms.acknowledge_within, pushed.recorded.durable());
+        let recorded = timeout(terms.acknowledge_within, pushed.recorded.durable());
         let ((), recorded) = tokio::join!(pushed.deliveries.send(), recorded);
         let counts = &self.hub.health().counts.pushed;
         match recorded {
@@ -179,10 +185,12 @@ impl Ingest {
         tracing::debug!(error = %bad.error, entries = bad.entries.len(), "bad push");
         Response::json(StatusCode::BAD_REQUEST, bad.to_json())
     }
+}
 
+impl Terms {
     /// Whether the token of the request, if one is needed, is good for the source.
     fn is_token_for(&self, headers: &HeaderMap, source: &Source) -> bool {
-        self.terms.tokens.is_empty()
+        self.tokens.is_empty()
             || self.tokens_of(headers).any(|token| token.source.as_ref().is_none_or(|only| only == source))
     }
 
@@ -196,7 +204,7 @@ impl Ingest {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| Sha256::digest(token.trim()));
         let brought: Option<[u8; 32]> = brought.map(Into::into);
-        self.terms.tokens.iter().filter(move |token| {
+        self.tokens.iter().filter(move |token| {
             bool::from(brought.unwrap_or_default().ct_eq(&token.sha256)) && brought.is_some()
         })
     }
@@ -206,10 +214,10 @@ impl Ingest {
         if !headers.keys().any(is_forwarding) {
             return Ok(peer);
         }
-        if !contains(&self.terms.trusted_proxies, peer) {
+        if !contains(&self.trusted_proxies, peer) {
             return Err("forwarding headers are taken only from push.trusted_proxies");
         }
-        rightmost_untrusted(headers, &self.terms.trusted_proxies)
+        rightmost_untrusted(headers, &self.trusted_proxies)
     }
 }
 
@@ -234,7 +242,7 @@ impl Admit for Gate {
     }
 
     fn admit(&self, head: &Parts) -> Result<(), Refusal> {
-        let terms = &self.door.terms;
+        let terms = self.door.terms();
         let refuse = |why, status, line: &str| {
             self.door.count(why);
             Err(Refusal(error(status, line)))
@@ -243,7 +251,7 @@ impl Admit for Gate {
             tracing::debug!(peer = %self.peer, reason = line, "push refused");
             refuse(why, StatusCode::FORBIDDEN, line)
         };
-        match self.door.origin(self.peer, &head.headers) {
+        match terms.origin(self.peer, &head.headers) {
             Ok(origin) if contains(&terms.allow, origin) => {}
             Ok(_) => return forbid(Why::PushAddress, "this address is not on the list push.allow"),
             Err(why) => return forbid(Why::PushForwarded, why),
@@ -269,7 +277,7 @@ impl Admit for Gate {
             let response = error(StatusCode::METHOD_NOT_ALLOWED, "the method is POST").with("Allow", "POST");
             return Err(Refusal(response));
         }
-        if !terms.tokens.is_empty() && self.door.tokens_of(&head.headers).next().is_none() {
+        if !terms.tokens.is_empty() && terms.tokens_of(&head.headers).next().is_none() {
             self.door.count(Why::PushToken);
             let response = error(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer …");
             return Err(Refusal(response.with("WWW-Authenticate", "Bearer")));

@@ -21,7 +21,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,27 +40,33 @@ pub struct Porch {
 }
 
 impl Porch {
-    /// Accepts connections until the daemon is to stop, for TLS where that is given. Those on which nothing happens for `idle`, or twice
-    /// that, are ended: seen to here, for all of them, since a timer each would cost each of their waits.
+    /// Accepts connections until the daemon is to stop, for TLS where that is given. Those on which nothing happens
+    /// for `idle`, or twice that, are ended: seen to here, for all of them, since a timer each would cost each of
+    /// their waits.
+    /// Another `idle` counts from the next look on.
     pub async fn accept<F: Future<Output = ()> + Send + 'static>(
         &self,
         listener: TcpListener,
         tls: Option<Arc<Tls>>,
-        idle: Duration,
+        idle: impl Fn() -> Duration,
         serve: impl Fn(Arc<Socket>, SocketAddr) -> F,
     ) {
         // Out of descriptors, say: to try again at once would only burn the processor.
         const PAUSE: Duration = Duration::from_millis(100);
         let mut failing = false;
         let mut sockets = Sockets::default();
-        let mut look = interval(idle);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = looks(idle());
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
                 _ = look.tick() => {
                     sockets.end_idle();
+                    let idle = idle();
+                    if look.period() != idle {
+                        look = looks(idle);
+                        look.reset();
+                    }
                     continue;
                 }
                 accepted = listener.accept() => accepted,
@@ -94,6 +101,12 @@ impl Porch {
         }
         sockets.stop();
     }
+}
+
+fn looks(every: Duration) -> Interval {
+    let mut look = interval(every);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look
 }
 
 /// The sockets that a door has accepted.
@@ -133,8 +146,8 @@ pub struct Web {
     pub joyce: Arc<joyce::Joyce>,
     /// How the daemon is doing.
     pub health: health::Probes,
-    /// What a request may be.
-    pub limits: Arc<Limits>,
+    /// What a request may be; a connection keeps those with which it began.
+    pub limits: watch::Receiver<Arc<Limits>>,
     /// What all doors are given.
     pub porch: Porch,
 }
@@ -171,14 +184,16 @@ impl Web {
     /// Accepts and answers until the daemon is to stop, over TLS where that is given.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
         let porch = self.porch.clone();
-        porch.accept(listener, tls, self.limits.idle, |socket, _| self.clone().connection(socket)).await;
+        let idle = || self.limits.borrow().idle;
+        porch.accept(listener, tls, idle, |socket, _| self.clone().connection(socket)).await;
     }
 
     async fn connection(self: Arc<Self>, socket: Arc<Socket>) {
-        if socket.has_session() && !Box::pin(socket.handshake(self.limits.head_timeout)).await {
+        let limits = self.limits.borrow().clone();
+        if socket.has_session() && !Box::pin(socket.handshake(limits.head_timeout)).await {
             return;
         }
-        let mut connection = Connection::new(socket, self.limits.clone());
+        let mut connection = Connection::new(socket, limits);
         // What is held on it, or was last.
         let mut held = None;
         loop {

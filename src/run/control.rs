@@ -1,8 +1,8 @@
 //! The control socket of a daemon that runs: where it is, whose, and what it hands over.
 
-use super::supervisor;
+use super::reload::Reload;
 use crate::doors::Porch;
-use crate::doors::control::{Control, Reload};
+use crate::doors::control::{self, Control};
 use crate::listeners::Listeners;
 use crate::setup::Setup;
 use crate::wire::control::{Listening, Port, Status};
@@ -40,7 +40,7 @@ pub(super) async fn open(
     setup: &Setup,
     listeners: &Listeners,
     porch: &Porch,
-    reload: Option<Reload>,
+    reload: Reload,
 ) -> Result<Kept, ControlError> {
     let Some(path) = setup.control_socket() else { return Ok(Kept::default()) };
     let opened = async { Ok((bind(&path).await?, sockets(listeners)?)) };
@@ -62,7 +62,7 @@ pub(super) async fn open(
             listening,
         },
         sockets,
-        reload: reload.map(announced),
+        reload: told(reload),
         porch: porch.clone(),
         successor,
         handed_over: AtomicBool::new(false),
@@ -75,19 +75,13 @@ pub(super) async fn open(
     Ok(Kept { _successor: Some(kept) })
 }
 
-/// The same, and the service manager knows of it.
-fn announced(reload: Reload) -> Reload {
+/// What of a reload is told over the socket.
+fn told(reload: Reload) -> control::Reload {
     Box::new(move || {
-        let reloaded = reload();
+        let reload = reload.clone();
         Box::pin(async move {
-            supervisor::reloading();
-            let reloaded = reloaded.await;
-            supervisor::ready(if reloaded.is_ok() {
-                "serving, reloaded"
-            } else {
-                "serving; a reload was refused"
-            });
-            reloaded
+            let reloaded = reload.reload().await;
+            reloaded.map(|applied| applied.to_string()).map_err(|why| why.to_string())
         })
     })
 }

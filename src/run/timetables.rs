@@ -10,7 +10,7 @@ use crate::feeds::timetable::mytimetable::MyTimetable;
 use crate::feeds::timetable::ruuster::Ruuster;
 use crate::feeds::timetable::task::Plan;
 use crate::feeds::timetable::{Provider, Room, TextRule};
-use crate::setup::{CalendarPlace, RoomMatcher, Setup, Timetable, TimetableSource};
+use crate::setup::{CalendarPlace, RoomMatcher, Schedule, Setup, Timetable, TimetableSource};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,19 +27,48 @@ pub struct BadTimetable {
 /// # Errors
 /// When nothing can ever be had of a server, for want of a store of certificates.
 pub(crate) fn plan(setup: &Setup) -> Result<Plan, BadTimetable> {
-    let feed = |timetable: &Timetable| {
-        let label = timetable.label();
-        match provider(setup, timetable) {
-            Ok(provider) => Ok(Feed { label, provider }),
-            Err(error) => Err(BadTimetable { label, error }),
-        }
+    let feeds = setup.timetables.iter().map(|timetable| feed(setup, timetable)).collect::<Result<_, _>>()?;
+    Ok(with_feeds(setup, feeds))
+}
+
+/// The same for another setup, of which some may be known: a timetable that is written as it was is the one that was,
+/// with the documents that it has.
+///
+/// # Errors
+/// As of [`plan`].
+pub(super) fn replan(setup: &Setup, known: &Setup, feeds: &Plan) -> Result<Plan, BadTimetable> {
+    let asks_alike = |old: &Schedule, new: &Schedule| {
+        (old.connect_timeout, old.timeout) == (new.connect_timeout, new.timeout)
     };
-    Ok(Plan {
-        feeds: setup.timetables.iter().map(feed).collect::<Result<_, _>>()?,
+    let mut old: Vec<(&Timetable, &Feed)> = match asks_alike(&known.schedule, &setup.schedule) {
+        true => known.timetables.iter().zip(&feeds.feeds).collect(),
+        false => Vec::new(),
+    };
+    let new = setup.timetables.iter().map(|timetable| {
+        match old.iter().position(|(old, _)| *old == timetable) {
+            // One that is written twice is two.
+            Some(at) => Ok(old.swap_remove(at).1.clone()),
+            None => feed(setup, timetable),
+        }
+    });
+    Ok(with_feeds(setup, new.collect::<Result<_, _>>()?))
+}
+
+fn feed(setup: &Setup, timetable: &Timetable) -> Result<Feed, BadTimetable> {
+    let label = timetable.label();
+    match provider(setup, timetable) {
+        Ok(provider) => Ok(Feed { label, provider }),
+        Err(error) => Err(BadTimetable { label, error }),
+    }
+}
+
+fn with_feeds(setup: &Setup, feeds: Vec<Feed>) -> Plan {
+    Plan {
+        feeds,
         closures: Arc::new(closures(setup)),
         pace: Pace { every: setup.schedule.every, retry: setup.schedule.retry },
         zone: setup.timezone,
-    })
+    }
 }
 
 /// The rooms of the setup.

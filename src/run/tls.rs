@@ -50,6 +50,23 @@ impl Certificates {
         [&self.http, &self.push].into_iter().flatten().map(|tls| tls.certificate())
     }
 
+    /// Whether the pairs that the files hold now could be served.
+    ///
+    /// # Errors
+    /// When one of them could not.
+    pub(super) fn check(&self) -> Result<(), BadTls> {
+        self.each().try_for_each(|certificate| {
+            certificate.check_anew().map_err(|why| BadTls { name: certificate.name(), why })
+        })
+    }
+
+    /// Serves what the files hold now. What is of no use is not served; it has been said why.
+    pub(super) fn reload(&self) {
+        for certificate in self.each() {
+            let _ = certificate.reload();
+        }
+    }
+
     /// Looks at the files now and then, until the daemon is to stop.
     pub(super) fn watch(&self, porch: &Porch) {
         for certificate in self.each() {

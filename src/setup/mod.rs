@@ -7,6 +7,7 @@
 
 mod closures;
 mod control;
+mod difference;
 mod duration;
 mod fields;
 mod layers;
@@ -32,6 +33,7 @@ mod written;
 
 pub use closures::{Closure, OpeningHours};
 pub use control::Control;
+pub use difference::Difference;
 pub use metrics::Metrics;
 pub use mirror::Mirror;
 pub use mistake::{Mistake, SetupError};

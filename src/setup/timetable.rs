@@ -51,8 +51,19 @@ pub struct Timetable {
     pub max_size: usize,
 }
 
+/// Timetables are the same where they are written the same.
+impl PartialEq for Timetable {
+    fn eq(&self, other: &Timetable) -> bool {
+        let Timetable { source, rooms, names, zone, token, cut, placeholder, max_size } = self;
+        let cut = cut.as_ref().map(Regex::as_str);
+        (source, rooms, names, zone) == (&other.source, &other.rooms, &other.names, &other.zone)
+            && (token, placeholder, max_size) == (&other.token, &other.placeholder, &other.max_size)
+            && cut == other.cut.as_ref().map(Regex::as_str)
+    }
+}
+
 /// What a timetable is, and where.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TimetableSource {
     /// iCalendar, a calendar a room: an address with `{room}` or `{name}` in it.
     IcalTemplate(String),
@@ -88,6 +99,17 @@ pub enum RoomMatcher {
     PerRoom(String),
     /// By a pattern with one group, which yields keys or names.
     Group(Regex),
+}
+
+impl PartialEq for RoomMatcher {
+    fn eq(&self, other: &RoomMatcher) -> bool {
+        match (self, other) {
+            (RoomMatcher::Name, RoomMatcher::Name) => true,
+            (RoomMatcher::PerRoom(one), RoomMatcher::PerRoom(two)) => one == two,
+            (RoomMatcher::Group(one), RoomMatcher::Group(two)) => one.as_str() == two.as_str(),
+            _ => false,
+        }
+    }
 }
 
 const KINDS: [&str; 4] = ["ical", "mytimetable", "ruuster", "file"];

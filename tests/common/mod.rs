@@ -126,6 +126,36 @@ impl Daemon {
         status
     }
 
+    /// From now on this is the setup, also after a restart.
+    pub(crate) fn write_setup(&mut self, setup: &str) {
+        std::fs::write(self.setup_file(), setup).unwrap();
+        self.launch.setup = Some(setup.to_owned());
+    }
+
+    pub(crate) fn setup_file(&self) -> PathBuf {
+        self.dir.path().join("setup.toml")
+    }
+
+    /// SIGHUP: has the setup read again. Waits until the log tells what came of it, and answers that.
+    pub(crate) fn reload(&self) -> Vec<Value> {
+        let before = outcomes(&self.log()).len();
+        self.hang_up();
+        let until = Instant::now() + GUARD;
+        loop {
+            let after = outcomes(&self.log());
+            if after.len() > before {
+                return after[before..].to_vec();
+            }
+            assert!(Instant::now() < until, "the setup is not read again:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        hang_up(&self.child);
+    }
+
     /// SIGKILL: a crash.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -257,6 +287,22 @@ impl Drop for Daemon {
 pub(crate) fn ask_to_end(child: &Child) -> bool {
     // The shell's own: there is no kill to run on every machine.
     Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap().success()
+}
+
+/// SIGHUP.
+pub(crate) fn hang_up(child: &Child) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+}
+
+/// What a log tells of setups that were read again: a line each, and one for every mistake.
+pub(crate) fn outcomes(log: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told = |line: &Value| {
+        let message = line["message"].as_str().unwrap_or_default();
+        message.starts_with("setup reloaded") || message.starts_with("setup not reloaded")
+    };
+    lines.filter(told).collect()
 }
 
 fn owned(sets: &[&str]) -> Vec<String> {

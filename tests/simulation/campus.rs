@@ -1,6 +1,7 @@
 //! A campus drawn at random: its rooms, rules and limits, and what may be reported of it and asked.
 
 use super::random::Random;
+use super::truth::RULES as RULES_THERE_ARE;
 use regex::Regex;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -16,15 +17,21 @@ const TAGS: [&str; 4] = ["a", "b", "c", "d"];
 /// Rooms that no setup lists.
 const UNLISTED: [&str; 4] = ["u0", "u1", "u2", "u3"];
 
-/// What `truth::room_of` says, as the setup would say it.
-pub(crate) fn rules() -> Rules {
-    static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
-        rules: [("^cz|docent$", "none"), ("^(.*?)pc", "$1")]
-            .map(|(pattern, room)| Rule { pattern: Regex::new(pattern).unwrap(), room: room.into() })
-            .into(),
-        aliases: HashMap::from([(RoomKey::parse("bib").unwrap(), RoomKey::parse("r0").unwrap())]),
+/// What `truth::room_of` says under each of the `truth::RULES`, as the setup would say it.
+pub(crate) fn rules(number: usize) -> Rules {
+    const BEGIN: [(&str, &str); 2] = [("^cz|docent$", "none"), ("^(.*?)pc", "$1")];
+    static RULES: LazyLock<[Rules; RULES_THERE_ARE]> = LazyLock::new(|| {
+        let of = |first: &[(&str, &str)], bib: &str| Rules {
+            rules: [first, &BEGIN]
+                .concat()
+                .into_iter()
+                .map(|(pattern, room)| Rule { pattern: Regex::new(pattern).unwrap(), room: room.into() })
+                .collect(),
+            aliases: HashMap::from([(RoomKey::parse("bib").unwrap(), RoomKey::parse(bib).unwrap())]),
+        };
+        [of(&[], "r0"), of(&[("^printer", "u0")], "r1"), of(&[("^u", "none"), ("^r1", "r2")], "r0")]
     });
-    RULES.clone()
+    RULES[number].clone()
 }
 
 pub(crate) fn plan(random: &mut Random) -> Vec<RoomPlan> {
@@ -39,6 +46,28 @@ pub(crate) fn plan(random: &mut Random) -> Vec<RoomPlan> {
             tags: tags(random, 3),
         })
         .collect()
+}
+
+/// Some of the same rooms, others of them renamed, with other tags, in another order, gone or new.
+pub(crate) fn reloaded(random: &mut Random, plan: &[RoomPlan]) -> Vec<RoomPlan> {
+    let mut plan = plan.to_vec();
+    for _ in 0..random.between(0, 3) {
+        let at = random.below(plan.len());
+        match random.below(6) {
+            0 => plan[at].name.push('*'),
+            1 | 2 => plan[at].tags = tags(random, 3),
+            3 if plan.len() > 1 => drop(plan.remove(at)),
+            4 => plan.swap(0, at),
+            _ => {
+                let key: &str = random.pick::<&str>(&["r0", "r1", "r3", "r5", "u0", "u1", "n0", "none"]);
+                let key = RoomKey::parse(key).unwrap();
+                if plan.iter().all(|room| room.key != key) {
+                    plan.push(RoomPlan { name: format!("Room {key}"), key, tags: tags(random, 3) });
+                }
+            }
+        }
+    }
+    plan
 }
 
 /// The same rooms, one of them renamed or with other tags.

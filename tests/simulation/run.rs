@@ -5,7 +5,7 @@
 use super::campus;
 use super::random::Random;
 use super::reader::Reader;
-use super::truth::{Said, Truth};
+use super::truth::{RULES, Said, Truth};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 use tkbd::core::channel::{ChannelId, HoldId};
@@ -53,14 +53,38 @@ struct Dirty {
     pcs: BTreeSet<PcName>,
     grown: BTreeSet<RoomKey>,
     rescheduled: BTreeSet<RoomKey>,
+    /// Rooms were rearranged such that the roomMap, the schedule of the filter that the channel had, the tagMap is
+    /// another.
+    remapped: bool,
+    regrouped: bool,
+    retagged: bool,
 }
 
 impl Dirty {
     fn is_empty(&self) -> bool {
-        self.pcs.is_empty() && self.grown.is_empty() && self.rescheduled.is_empty()
+        self.pcs.is_empty() && !self.maps() && !self.reschedules() && !self.retagged
+    }
+
+    fn maps(&self) -> bool {
+        !self.grown.is_empty() || self.remapped
+    }
+
+    fn reschedules(&self) -> bool {
+        !self.rescheduled.is_empty() || self.regrouped
+    }
+
+    /// Rooms are others now, so that it is not to be told any more which were meant.
+    fn blur(&mut self) {
+        self.remapped = self.maps();
+        self.regrouped = self.reschedules();
+        self.grown.clear();
+        self.rescheduled.clear();
     }
 
     fn add(&mut self, other: Dirty) {
+        self.remapped |= other.remapped;
+        self.regrouped |= other.regrouped;
+        self.retagged |= other.retagged;
         self.pcs.extend(other.pcs);
         self.grown.extend(other.grown);
         self.rescheduled.extend(other.rescheduled);
@@ -96,6 +120,8 @@ struct Channel {
 /// A reply that did not arrive.
 struct Lost {
     reader: usize,
+    /// The filter under which it was made.
+    filter: Filter,
     channel: ChannelId,
     receipt: Receipt,
     promise: Promise,
@@ -150,7 +176,7 @@ impl Run {
             max_remembered: random.between(0, 8),
         };
         let house = House::new(
-            Plan { rooms: plan.clone(), rules: campus::rules(), growth },
+            Plan { rooms: plan.clone(), rules: campus::rules(0), growth },
             Remains::default(),
             None,
             terms,
@@ -194,7 +220,8 @@ impl Run {
             700..740 => self.withdraw(),
             740..750 => self.withdraw_late(),
             750..820 => self.give_back_at_random(),
-            820..860 => self.set_schedule(),
+            820..850 => self.set_schedule(),
+            850..860 => self.reload(),
             860..970 => self.pass_time(),
             970..980 => {
                 let reader = self.random.below(self.readers.len());
@@ -297,9 +324,9 @@ impl Run {
         let dirty = Dirty {
             pcs: news.changed.iter().map(|(pc, _)| pc.clone()).collect(),
             grown: news.grown,
-            rescheduled: BTreeSet::new(),
+            ..Dirty::default()
         };
-        self.changed(&dirty, deliveries);
+        self.changed(&passing(dirty), deliveries);
     }
 
     fn set_schedule(&mut self) {
@@ -310,21 +337,67 @@ impl Run {
         assert_eq!(got.is_some(), !rescheduled.is_empty(), "a schedule is news where it is another");
         let Some((versions, deliveries)) = got else { return };
         assert_eq!(versions, self.truth.versions);
-        self.changed(&Dirty { rescheduled, ..Dirty::default() }, deliveries);
+        self.changed(&passing(Dirty { rescheduled, ..Dirty::default() }), deliveries);
+    }
+
+    /// The setup is read again, and is another in some ways or none.
+    fn reload(&mut self) {
+        let rooms = campus::reloaded(&mut self.random, &self.truth.plan);
+        let rules = if self.random.chance(50) { self.truth.rules } else { self.random.below(RULES) };
+        if self.random.chance(30) {
+            let second = Duration::from_secs(1);
+            self.terms.hold = *self.random.pick(&[second, 20 * second, 30 * second]);
+            self.terms.channel_expiry = *self.random.pick(&[100 * second, 300 * second]);
+            self.terms.max_channels = self.random.between(3, 14);
+        }
+        self.say(|| format!("reload {rooms:?} with rules {rules}"));
+        let survey = self.house.survey();
+        let growth = self.truth.growth;
+        let plan = Plan { rooms: rooms.clone(), rules: campus::rules(rules), growth };
+        let moves = survey.moves(&plan.rules);
+        if self.random.chance(30) {
+            // Another push comes while it is found out whom the rules move.
+            self.push();
+        }
+        let got = self.house.reload(plan, moves, self.terms, self.now);
+        let rearranged = self.truth.reload(rooms, rules);
+        assert_eq!(got.is_some(), rearranged.is_some(), "a setup is news where it is another");
+        let latest = self.now + self.terms.hold;
+        for (_, deadline) in self.channels.values_mut().filter_map(|channel| channel.held.as_mut()) {
+            *deadline = latest.min(*deadline);
+        }
+        let (Some((change, deliveries)), Some(rearranged)) = (got, rearranged) else { return };
+        assert_eq!(change.versions, self.truth.versions);
+        for channel in self.channels.values_mut() {
+            channel.dirty.blur();
+            channel.dirty.retain(&channel.filter, &self.truth);
+            let (pcs, filter, truth) = (&mut channel.pcs, &channel.filter, &self.truth);
+            pcs.retain(|pc| truth.pc_passes(&filter.occupation, pc));
+        }
+        for lost in &mut self.lost {
+            lost.promise.dirty.blur();
+        }
+        let news = |filter: &Filter, truth: &Truth| {
+            let (remapped, regrouped) = rearranged.concerns(filter, truth);
+            let (pcs, retagged) = (rearranged.retold.clone(), rearranged.retagged);
+            let mut dirty = Dirty { pcs, remapped, regrouped, retagged, ..Dirty::default() };
+            dirty.retain(filter, truth);
+            dirty
+        };
+        self.changed(&news, deliveries);
     }
 
     /// Something changed: the held requests that it concerns, and no others, are answered with it.
-    fn changed(&mut self, news: &Dirty, deliveries: Vec<Delivery>) {
+    fn changed(&mut self, news: &dyn Fn(&Filter, &Truth) -> Dirty, deliveries: Vec<Delivery>) {
         let mut expected = HashMap::new();
         for (reader, channel) in &mut self.channels {
-            let mut dirty = news.clone();
-            dirty.retain(&channel.filter, &self.truth);
+            let dirty = news(&channel.filter, &self.truth);
             if dirty.is_empty() {
                 continue;
             }
             channel.pcs.extend(dirty.pcs.iter().cloned());
-            channel.mapped |= !dirty.grown.is_empty();
-            channel.scheduled |= !dirty.grown.is_empty() || !dirty.rescheduled.is_empty();
+            channel.mapped |= dirty.maps();
+            channel.scheduled |= dirty.maps() || dirty.reschedules();
             let Some((hold, _)) = channel.held.take() else {
                 channel.dirty.add(dirty);
                 continue;
@@ -333,10 +406,13 @@ impl Run {
             channel.more = false;
             channel.idle_since = self.now;
             let mut said = Vec::new();
-            if !dirty.grown.is_empty() {
+            if dirty.retagged {
+                said.push(tag_map(&self.truth));
+            }
+            if dirty.maps() {
                 said.push(room_map(&self.truth, &channel.filter));
             }
-            if !dirty.grown.is_empty() || !dirty.rescheduled.is_empty() {
+            if dirty.maps() || dirty.reschedules() {
                 said.push(schedule(&self.truth, &channel.filter));
             }
             if !dirty.pcs.is_empty() {
@@ -384,7 +460,7 @@ impl Run {
         let near = self.old_holds.get(near).map(|(channel, _)| *channel);
         let polled = self.house.poll(Poll { token: token.clone(), near, asks: asks.to_vec() }, self.now);
         let is_new = !self.channels.contains_key(&reader);
-        if is_new && self.channels.len() == self.terms.max_channels {
+        if is_new && self.channels.len() >= self.terms.max_channels {
             assert_eq!(polled.err(), Some(TooManyChannels(self.terms.max_channels)));
             return false;
         }
@@ -447,7 +523,7 @@ impl Run {
         let channel = &self.channels[&reader];
         if !self.reliable && self.random.chance(self.loss) {
             self.say(|| "  which is lost".into());
-            let lost = Lost { reader, channel: channel.id, receipt, promise };
+            let lost = Lost { reader, filter: channel.filter.clone(), channel: channel.id, receipt, promise };
             if self.random.chance(30) {
                 self.give_back(lost);
             } else {
@@ -489,7 +565,7 @@ impl Run {
         }
     }
 
-    fn give_back(&mut self, lost: Lost) {
+    fn give_back(&mut self, mut lost: Lost) {
         let reader = lost.reader;
         self.say(|| format!("reader {reader} did not get {:?}", lost.promise));
         let reply = self.house.give_back(lost.receipt, self.now);
@@ -499,6 +575,9 @@ impl Run {
             return;
         };
         channel.more |= lost.promise.more || lost.promise.turn != channel.turn;
+        if lost.filter != channel.filter {
+            (lost.promise.dirty.remapped, lost.promise.dirty.regrouped) = (false, false);
+        }
         channel.owed.add(lost.promise.owed);
         channel.dirty.add(lost.promise.dirty);
         channel.dirty.retain(&channel.filter, &self.truth);
@@ -601,7 +680,8 @@ impl Run {
             versions: self.house.versions(),
         };
         let then = self.house.digests();
-        let rooms = Plan { rooms: plan.clone(), rules: campus::rules(), growth: self.truth.growth };
+        let rooms =
+            Plan { rooms: plan.clone(), rules: campus::rules(self.truth.rules), growth: self.truth.growth };
         self.house = House::new(rooms, remains, Some(then), self.terms);
         self.truth.replan(plan);
         let mut channels: Vec<(usize, Channel)> = self.channels.drain().collect();
@@ -679,7 +759,8 @@ impl Channel {
     /// Takes the asks of a request, and says what must answer it.
     fn expect(&mut self, asks: &[Ask], truth: &Truth) -> Expected {
         let before = self.filter.clone();
-        let map_due = !self.dirty.grown.is_empty();
+        let map_due = self.dirty.maps();
+        let mut is_set = false;
         let mut answers = Vec::new();
         let mut promise = Promise::default();
         let mut asked_pcs = None;
@@ -689,7 +770,9 @@ impl Channel {
             let filter = &self.filter;
             let (kind, said) = match ask {
                 Ask::SetFilter(change) => {
-                    self.filter = truth.changed_filter(filter, change);
+                    let new = truth.changed_filter(filter, change);
+                    is_set |= new != self.filter;
+                    self.filter = new;
                     continue;
                 }
                 Ask::HistoricUpdates(range) => {
@@ -710,21 +793,26 @@ impl Channel {
                     (Kind::Schedule, schedule(truth, filter))
                 }
                 Ask::Tags => (Kind::Tags, Said::Tags(truth.versions.tag_map, truth.tags())),
-                Ask::TagMap => (Kind::TagMap, Said::TagMap(truth.versions.tag_map, truth.tag_map())),
+                Ask::TagMap => (Kind::TagMap, tag_map(truth)),
             };
             promise.owed.kinds.insert(kind);
             answers.push(said);
         }
-        if self.filter != before {
+        if is_set {
             self.turn += 1;
             self.more |= !self.dirty.is_empty();
+            // What of it the filter lets pass now is not known any more.
+            (self.dirty.remapped, self.dirty.regrouped) = (false, false);
         }
         self.dirty.retain(&self.filter, truth);
         if map_due {
             self.owed.kinds.extend([Kind::RoomMap, Kind::Schedule]);
         }
-        if !self.dirty.rescheduled.is_empty() {
+        if self.dirty.reschedules() {
             self.owed.kinds.insert(Kind::Schedule);
+        }
+        if self.dirty.retagged {
+            self.owed.kinds.insert(Kind::TagMap);
         }
 
         let filter = &self.filter;
@@ -735,7 +823,7 @@ impl Channel {
             .map(|kind| match kind {
                 Kind::Welcome => Said::Welcome,
                 Kind::Tags => Said::Tags(truth.versions.tag_map, truth.tags()),
-                Kind::TagMap => Said::TagMap(truth.versions.tag_map, truth.tag_map()),
+                Kind::TagMap => tag_map(truth),
                 Kind::RoomMap => room_map(truth, filter),
                 Kind::Schedule => schedule(truth, filter),
                 Kind::Occupation => occupation(truth, filter),
@@ -818,6 +906,7 @@ fn check_reply(said: &[Said], expected: &Expected, filter: &Filter, truth: &Trut
             || match this {
                 Said::RoomMap(..) => *this == room_map(truth, filter),
                 Said::Schedule(..) => *this == schedule(truth, filter),
+                Said::TagMap(..) => *this == tag_map(truth),
                 Said::Update(..) => true,
                 _ => false,
             };
@@ -828,6 +917,19 @@ fn check_reply(said: &[Said], expected: &Expected, filter: &Filter, truth: &Trut
 
 fn said(messages: &[std::sync::Arc<Message>]) -> Vec<Said> {
     messages.iter().map(|message| Said::of(message)).collect()
+}
+
+/// News as far as they pass a filter.
+fn passing(news: Dirty) -> impl Fn(&Filter, &Truth) -> Dirty {
+    move |filter, truth| {
+        let mut dirty = news.clone();
+        dirty.retain(filter, truth);
+        dirty
+    }
+}
+
+fn tag_map(truth: &Truth) -> Said {
+    Said::TagMap(truth.versions.tag_map, truth.tag_map())
 }
 
 fn occupation(truth: &Truth, filter: &Filter) -> Said {

@@ -15,6 +15,10 @@ pub(crate) type Occupations = BTreeMap<PcName, Occupation>;
 pub(crate) type RoomMap = BTreeMap<RoomKey, (String, BTreeSet<PcName>)>;
 pub(crate) type Reservations = BTreeMap<RoomKey, Vec<Reservation>>;
 
+/// How many rules there are to choose from.
+pub(crate) const RULES: usize = 3;
+
+#[derive(Clone)]
 pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) tags: Vec<Tag>,
@@ -23,6 +27,8 @@ pub(crate) struct Room {
 
 pub(crate) struct Truth {
     pub(crate) plan: Vec<RoomPlan>,
+    /// Which of the rules count.
+    pub(crate) rules: usize,
     pub(crate) growth: Growth,
     pub(crate) rooms: BTreeMap<RoomKey, Room>,
     pub(crate) pcs: BTreeMap<PcName, (RoomKey, Occupation)>,
@@ -37,10 +43,40 @@ pub(crate) struct News {
     pub(crate) grown: BTreeSet<RoomKey>,
 }
 
+/// What another setup has made of the rooms.
+pub(crate) struct Rearranged {
+    before: BTreeMap<RoomKey, Room>,
+    remade: BTreeSet<RoomKey>,
+    pub(crate) retagged: bool,
+    pub(crate) retold: BTreeSet<PcName>,
+}
+
+impl Rearranged {
+    /// Whether the roomMap, and whether the schedule is another under a filter.
+    pub(crate) fn concerns(&self, filter: &Filter, truth: &Truth) -> (bool, bool) {
+        let then = |filter: &TagFilter| passing(&self.before, filter);
+        let now = |filter: &TagFilter| passing(&truth.rooms, filter);
+        let (before, after) = (then(&filter.room_map), now(&filter.room_map));
+        let is_remade = before != after || !after.is_disjoint(&self.remade);
+        let differ: BTreeSet<RoomKey> = &then(&filter.schedule) ^ &now(&filter.schedule);
+        let reserved = |key: &RoomKey| self.before.get(key).is_some_and(|room| !room.reservations.is_empty());
+        (is_remade, differ.iter().any(reserved))
+    }
+}
+
+fn passing(rooms: &BTreeMap<RoomKey, Room>, filter: &TagFilter) -> BTreeSet<RoomKey> {
+    let passes = |room: &Room| match filter {
+        TagFilter::Everything => true,
+        TagFilter::Tags(tags) => room.tags.iter().any(|tag| tags.contains(tag)),
+    };
+    rooms.iter().filter(|(_, room)| passes(room)).map(|(key, _)| key.clone()).collect()
+}
+
 impl Truth {
     pub(crate) fn new(plan: Vec<RoomPlan>, growth: Growth) -> Truth {
         let mut truth = Truth {
             plan: Vec::new(),
+            rules: 0,
             growth,
             rooms: BTreeMap::new(),
             pcs: BTreeMap::new(),
@@ -78,6 +114,56 @@ impl Truth {
         bump(&mut self.versions.tag_map, before.2 != after.2);
     }
 
+    /// The setup was changed and read again: reservations stay with their rooms.
+    pub(crate) fn reload(&mut self, plan: Vec<RoomPlan>, rules: usize) -> Option<Rearranged> {
+        let before = std::mem::take(&mut self.rooms);
+        let listed = plan.iter().map(|room| (room.key.clone(), room.name.clone(), room.tags.clone()));
+        let mut rooms: Vec<(RoomKey, String, Vec<Tag>)> = listed.collect();
+        let (mut moved, mut remade) = (BTreeSet::new(), BTreeSet::new());
+        for (pc, (room, _)) in &mut self.pcs {
+            let now = room_of(pc, rules);
+            if now != *room {
+                remade.extend([room.clone(), now.clone()]);
+                moved.insert(pc.clone());
+                *room = now;
+            }
+            if rooms.iter().all(|(key, ..)| key != room) {
+                rooms.push((room.clone(), room.as_str().into(), Vec::new()));
+            }
+        }
+        for (key, name, tags) in rooms {
+            let reservations = before.get(&key).map(|room| room.reservations.clone()).unwrap_or_default();
+            self.rooms.insert(key, Room { name, tags, reservations });
+        }
+        (self.plan, self.rules) = (plan, rules);
+        let keys: BTreeSet<RoomKey> = before.keys().chain(self.rooms.keys()).cloned().collect();
+        let mut retagged = BTreeSet::new();
+        for key in keys {
+            let (then, now) = (before.get(&key), self.rooms.get(&key));
+            let tags =
+                |room: Option<&Room>| room.iter().flat_map(|room| room.tags.clone()).collect::<BTreeSet<_>>();
+            if tags(then) != tags(now) {
+                retagged.insert(key.clone());
+            }
+            if then.map(|room| &room.name) != now.map(|room| &room.name) {
+                remade.insert(key);
+            }
+        }
+        if remade.is_empty() && retagged.is_empty() {
+            return None;
+        }
+        let mut retold = moved;
+        let told = self.pcs.iter().filter(|(_, (room, _))| retagged.contains(room));
+        retold.extend(told.map(|(pc, _)| pc.clone()));
+        let gone = |key: &RoomKey| !self.rooms.contains_key(key) || retagged.contains(key);
+        let rescheduled = before.iter().any(|(key, room)| gone(key) && !room.reservations.is_empty());
+        bump(&mut self.versions.occupation, !retold.is_empty());
+        bump(&mut self.versions.room_map, true);
+        bump(&mut self.versions.schedule, rescheduled);
+        bump(&mut self.versions.tag_map, !retagged.is_empty());
+        Some(Rearranged { before, remade, retagged: !retagged.is_empty(), retold })
+    }
+
     pub(crate) fn push(
         &mut self,
         source: &str,
@@ -98,7 +184,7 @@ impl Truth {
         let (mut pcs, mut rooms) = (self.pcs.len(), self.rooms.len());
         let mut new_rooms = BTreeSet::new();
         for (pc, _) in changed.iter().filter(|(pc, _)| !self.pcs.contains_key(pc)) {
-            let room = room_of(pc);
+            let room = room_of(pc, self.rules);
             let is_new_room = !self.rooms.contains_key(&room) && !new_rooms.contains(&room);
             if pcs == self.growth.pcs {
                 names.push((pc.clone(), NoPlace::Pcs(self.growth.pcs)));
@@ -118,7 +204,7 @@ impl Truth {
         self.sources.insert(source.into());
         let mut grown = BTreeSet::new();
         for (pc, to) in &changed {
-            let room = room_of(pc);
+            let room = room_of(pc, self.rules);
             if self.pcs.insert(pc.clone(), (room.clone(), *to)).is_none() {
                 self.make_room(&room);
                 grown.insert(room);
@@ -185,14 +271,8 @@ impl Truth {
             .collect()
     }
 
-    pub(crate) fn tags(&self) -> Vec<Tag> {
-        let mut tags = Vec::new();
-        for tag in self.plan.iter().flat_map(|room| &room.tags) {
-            if !tags.contains(tag) {
-                tags.push(tag.clone());
-            }
-        }
-        tags
+    pub(crate) fn tags(&self) -> BTreeSet<Tag> {
+        self.plan.iter().flat_map(|room| room.tags.clone()).collect()
     }
 
     pub(crate) fn tag_map(&self) -> BTreeMap<Tag, BTreeSet<RoomKey>> {
@@ -207,25 +287,31 @@ impl Truth {
 
     /// `filter` without tags that no room carries.
     pub(crate) fn known(&self, filter: &Filter) -> Filter {
-        let tags = self.tags();
-        let known = |filter: &TagFilter| match filter {
-            TagFilter::Everything => TagFilter::Everything,
-            TagFilter::Tags(of) => TagFilter::Tags(of.iter().filter(|t| tags.contains(t)).cloned().collect()),
-        };
         Filter {
-            occupation: known(&filter.occupation),
-            room_map: known(&filter.room_map),
-            schedule: known(&filter.schedule),
+            occupation: self.known_of(&filter.occupation),
+            room_map: self.known_of(&filter.room_map),
+            schedule: self.known_of(&filter.schedule),
         }
     }
 
+    /// What is not set stays as it was, also where its tags are carried no more: another setup may have them again.
     pub(crate) fn changed_filter(&self, old: &Filter, change: &FilterChange) -> Filter {
-        let new = |change: &Option<TagFilter>, old: &TagFilter| change.clone().unwrap_or_else(|| old.clone());
-        self.known(&Filter {
+        let new = |change: &Option<TagFilter>, old: &TagFilter| {
+            change.as_ref().map_or_else(|| old.clone(), |filter| self.known_of(filter))
+        };
+        Filter {
             occupation: new(&change.occupation, &old.occupation),
             room_map: new(&change.room_map, &old.room_map),
             schedule: new(&change.schedule, &old.schedule),
-        })
+        }
+    }
+
+    fn known_of(&self, filter: &TagFilter) -> TagFilter {
+        let tags = self.tags();
+        match filter {
+            TagFilter::Everything => TagFilter::Everything,
+            TagFilter::Tags(of) => TagFilter::Tags(of.intersection(&tags).cloned().collect()),
+        }
     }
 
     fn make_room(&mut self, key: &RoomKey) {
@@ -242,14 +328,20 @@ fn bump(version: &mut Version, changed: bool) {
 }
 
 /// The rules of the simulated campus (`campus::rules`), in words.
-pub(crate) fn room_of(pc: &PcName) -> RoomKey {
+pub(crate) fn room_of(pc: &PcName, rules: usize) -> RoomKey {
     let name = pc.as_str();
+    match (rules, name.as_bytes()) {
+        (1, [b'p', b'r', ..]) => return RoomKey::parse("u0").unwrap(),
+        (2, [b'u', ..]) => return RoomKey::none(),
+        (2, [b'r', b'1', ..]) => return RoomKey::parse("r2").unwrap(),
+        _ => {}
+    }
     if name.starts_with("cz") || name.ends_with("docent") {
         return RoomKey::none();
     }
     match name.split_once("pc") {
         None | Some(("", _)) => RoomKey::none(),
-        Some(("bib", _)) => RoomKey::parse("r0").unwrap(),
+        Some(("bib", _)) => RoomKey::parse(if rules == 1 { "r1" } else { "r0" }).unwrap(),
         Some((room, _)) => RoomKey::parse(room).unwrap(),
     }
 }
@@ -258,7 +350,7 @@ pub(crate) fn room_of(pc: &PcName) -> RoomKey {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Said {
     Welcome,
-    Tags(Version, Vec<Tag>),
+    Tags(Version, BTreeSet<Tag>),
     TagMap(Version, BTreeMap<Tag, BTreeSet<RoomKey>>),
     Occupation(Version, Occupations),
     Update(Version, Occupations),
@@ -271,7 +363,11 @@ impl Said {
     pub(crate) fn of(message: &Message) -> Said {
         let said = match message.body() {
             Body::Welcome => Said::Welcome,
-            Body::Tags { version, tags } => Said::Tags(*version, tags.clone()),
+            Body::Tags { version, tags } => {
+                let set: BTreeSet<_> = tags.iter().cloned().collect();
+                assert_eq!(set.len(), tags.len(), "a tag is named twice: {tags:?}");
+                Said::Tags(*version, set)
+            }
             Body::TagMap { version, tag_map } => {
                 let once = |(tag, rooms): &(Tag, Vec<RoomKey>)| {
                     let set: BTreeSet<_> = rooms.iter().cloned().collect();

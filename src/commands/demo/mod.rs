@@ -6,7 +6,7 @@ mod directory;
 mod status;
 
 use super::arguments::DemoArguments;
-use super::signals::{self, Signals};
+use super::signals::{self, Hangups, Signals};
 use super::{Failure, logging, run};
 use crate::client::{PushError, Pusher, Retries, Server};
 use crate::core::pc::{Occupation, PcName};
@@ -14,7 +14,7 @@ use crate::core::poll::Ask;
 use crate::core::room::{RoomKey, RoomPlan};
 use crate::core::source::Source;
 use crate::core::tag::{FilterChange, TagFilter};
-use crate::setup::{self, Setup};
+use crate::setup::{self, Setup, SetupError};
 use crate::wire::client::{push_body, request};
 use crate::{Listeners, RunError};
 use day::Day;
@@ -32,17 +32,20 @@ const BEGIN: u64 = 8 * 3600 + 15 * 60;
 /// Runs the daemon and the day until a signal comes.
 pub(super) async fn demo(arguments: DemoArguments) -> Result<(), Failure> {
     let scratch = Scratch::new()?;
-    let mut setup = load(&scratch, &arguments)?;
-    setup.history.db = arguments.db.clone().unwrap_or_else(|| scratch.path().join("history.sqlite"));
-    logging::start(&setup.log)?;
+    let load = loader(&scratch, &arguments)?;
+    let setup = load()?;
+    let log = logging::start(&setup.log)?;
     let rooms = setup.rooms.clone();
 
     let shutdown = CancellationToken::new();
-    signals::watch(Signals::of_terminal()?, shutdown.clone());
+    signals::watch(Signals::new()?, shutdown.clone());
+    // Where the terminal is gone, the next line to it ends the day, and all is tidied up.
+    let (reload, reloads) = crate::reloads(load, move |to| log.set(to));
+    signals::reload(Hangups::new()?, reload);
     let listeners = Listeners::bind(&setup)?;
     let http = address(&listeners.http_addrs(), "http.listen")?;
     let push = address(&listeners.push_addrs(), "push.listen")?;
-    let mut daemon = tokio::spawn(crate::run(setup, listeners, shutdown.clone()));
+    let mut daemon = tokio::spawn(crate::run(setup, listeners, reloads, shutdown.clone()));
     writeln!(stdout(), "{}", introduction(http, push, &rooms, &arguments))?;
 
     let pusher = Server::new(&format!("http://{push}"), Duration::from_secs(10))
@@ -66,12 +69,20 @@ pub(super) async fn demo(arguments: DemoArguments) -> Result<(), Failure> {
     ended
 }
 
-fn load(scratch: &Scratch, arguments: &DemoArguments) -> Result<Setup, Failure> {
+fn loader(
+    scratch: &Scratch,
+    arguments: &DemoArguments,
+) -> Result<impl Fn() -> Result<Setup, SetupError> + Send + Sync + 'static, Failure> {
     let file = scratch.write("demo.toml", setup::DEMO)?;
     // The status line stays where it is as long as nothing else is written. Of two values the last counts.
     let quietly = "log.level=warn".to_owned();
     let sets: Vec<String> = std::iter::once(quietly).chain(arguments.set.iter().cloned()).collect();
-    Ok(setup::load(Some(&file), run::environment(), &sets)?)
+    let db = arguments.db.clone().unwrap_or_else(|| scratch.path().join("history.sqlite"));
+    Ok(move || {
+        let mut setup = setup::load(Some(&file), run::environment(), &sets)?;
+        setup.history.db.clone_from(&db);
+        Ok(setup)
+    })
 }
 
 fn finish(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result<(), Failure> {

@@ -12,7 +12,8 @@ impl House {
     }
 
     /// Takes over the rooms, rules and limits of another setup, and its terms; says what that has changed of the
-    /// rooms, if anything, and who is to be told. Requests that are held already are held for as long as they were.
+    /// rooms, if anything, and who is to be told. A request that is held already is held no longer than it was to be, nor
+    /// longer than one that comes now.
     pub fn reload(
         &mut self,
         plan: Plan,
@@ -22,7 +23,7 @@ impl House {
     ) -> Option<(Rearranged, Vec<Delivery>)> {
         if self.terms != terms {
             self.terms = terms;
-            self.enter_deadlines();
+            self.enter_deadlines(now);
         }
         let change = self.state.reload(plan, moves)?;
         Some(self.tell_rearranged(change, now))
@@ -42,12 +43,13 @@ impl House {
         (change, deliveries)
     }
 
-    /// The queues hold one entry a channel, of the times that it had: shorter ones come before those.
-    fn enter_deadlines(&mut self) {
+    /// The queues hold one entry a channel, which must come up before its deadlines do; those may be shorter now.
+    fn enter_deadlines(&mut self, now: Instant) {
         (self.holds, self.expiries) = (Deadlines::default(), Deadlines::default());
         for (id, channel) in self.channels.iter_mut() {
             channel.queued = channel.held.is_some();
-            if let Some(held) = channel.held {
+            if let Some(held) = &mut channel.held {
+                held.deadline = held.deadline.min(now + self.terms.hold);
                 self.holds.enter(held.deadline, id);
             }
             self.expiries.enter(channel.idle_since + self.terms.channel_expiry, id);

@@ -105,6 +105,7 @@ impl State {
                 room.changed.schedule = versions.schedule;
             }
         }
+        self.rearranged = self.versions;
         if !retagged.is_empty() {
             self.list_tags();
         }

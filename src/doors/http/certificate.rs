@@ -187,6 +187,14 @@ impl Certificate {
         self.take(outcome)
     }
 
+    /// Whether what the files hold now would be served.
+    ///
+    /// # Errors
+    /// When [`Certificate::reload`] would refuse it.
+    pub fn check_anew(&self) -> Result<(), BadPair> {
+        self.read().map(drop)
+    }
+
     /// How it stands.
     pub fn status(&self) -> Status {
         let now = self.now.borrow();

@@ -77,21 +77,43 @@ pub struct Pulled {
 impl Board {
     /// Of providers none of which has been asked; all of them are due at once.
     pub fn new(feeds: &[Feed], closures: Arc<Closures>, pace: Pace, now: Instant) -> Board {
-        let known = |feed: &Feed| Known {
-            feed: feed.clone(),
-            bookings: Vec::new(),
-            due: now,
-            is_busy: false,
-            is_due_again: false,
-            told: None,
-        };
         Board {
-            feeds: feeds.iter().map(known).collect(),
+            feeds: feeds.iter().map(|feed| Known::new(feed, now)).collect(),
             closures,
             pace,
             running: JoinSet::new(),
             asked: HashMap::new(),
         }
+    }
+
+    /// From now on these are the providers. One that was among them keeps what it knew, and so does one that is called
+    /// the same, until it has been asked; all of them are due.
+    pub fn replan(&mut self, feeds: &[Feed], closures: Arc<Closures>, pace: Pace, now: Instant) {
+        let mut before: Vec<Option<Known>> = std::mem::take(&mut self.feeds).into_iter().map(Some).collect();
+        let places: Vec<Option<usize>> = feeds.iter().map(|feed| place_of(feed, &before)).collect();
+        let mut after = HashMap::new();
+        for (index, (feed, place)) in feeds.iter().zip(&places).enumerate() {
+            let known = place.and_then(|place| {
+                after.insert(place, index);
+                before.get_mut(place)?.take()
+            });
+            let mut known = known.unwrap_or_else(|| Known::new(feed, now));
+            known.due = known.due.min(now);
+            known.is_due_again = known.is_busy;
+            self.feeds.push(known);
+        }
+        for known in self.feeds.iter_mut().filter(|known| known.bookings.is_empty() && !known.is_busy) {
+            let label = &known.feed.label;
+            let namesake =
+                before.iter_mut().find(|old| old.as_ref().is_some_and(|old| old.feed.label == *label));
+            known.bookings = namesake.and_then(Option::take).map(|old| old.bookings).unwrap_or_default();
+        }
+        self.asked.retain(|_, index| {
+            let is_kept = after.get(index).copied();
+            *index = is_kept.unwrap_or_default();
+            is_kept.is_some()
+        });
+        (self.closures, self.pace) = (closures, pace);
     }
 
     /// Asks who is due, for `day` and what follows it.
@@ -168,7 +190,26 @@ impl Board {
     }
 }
 
+/// Where a provider stands among those that there are.
+fn place_of(feed: &Feed, among: &[Option<Known>]) -> Option<usize> {
+    let is_it = |known: &Option<Known>| {
+        known.as_ref().is_some_and(|it| Arc::ptr_eq(&it.feed.provider, &feed.provider))
+    };
+    among.iter().position(is_it)
+}
+
 impl Known {
+    fn new(feed: &Feed, due: Instant) -> Known {
+        Known {
+            feed: feed.clone(),
+            bookings: Vec::new(),
+            due,
+            is_busy: false,
+            is_due_again: false,
+            told: None,
+        }
+    }
+
     /// Takes over what a pull has brought; what it has not brought stays as it was.
     fn take(&mut self, index: usize, outcome: Result<Timetable, Error>) -> Pulled {
         let label = self.feed.label.clone();

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long after a room appeared its reservations are asked for: others appear with it.
@@ -52,11 +53,25 @@ impl Plan {
 /// Tells what time it is.
 pub type Clock = fn() -> DateTime<Utc>;
 
-/// Pulls until `shutdown`. A panic ends what is under way, and not the task.
-pub async fn run(plan: Plan, hub: Arc<Hub>, clock: Clock, shutdown: CancellationToken) {
+/// Pulls what `plans` has, and nothing while that is none, until `shutdown`. A panic ends what is under way, and not
+/// the task.
+pub async fn run(
+    mut plans: watch::Receiver<Option<Plan>>,
+    hub: Arc<Hub>,
+    clock: Clock,
+    shutdown: CancellationToken,
+) {
     loop {
+        let plan = plans.borrow_and_update().clone();
+        let Some(plan) = plan else {
+            match shutdown.run_until_cancelled(plans.changed()).await {
+                Some(Ok(())) => continue,
+                // There will be no plan.
+                Some(Err(_)) | None => return,
+            }
+        };
         // It looks at the token between its steps: a schedule that is being told is told to the end.
-        let pulling = Task::new(&plan, hub.clone(), clock).run(shutdown.clone());
+        let pulling = Task::new(&plan, plans.clone(), hub.clone(), clock).run(shutdown.clone());
         if tokio::spawn(pulling).await.is_ok() {
             return;
         }
@@ -70,6 +85,7 @@ pub async fn run(plan: Plan, hub: Arc<Hub>, clock: Clock, shutdown: Cancellation
 
 struct Task {
     board: Board,
+    plans: watch::Receiver<Option<Plan>>,
     hub: Arc<Hub>,
     clock: Clock,
     zone: Tz,
@@ -83,11 +99,11 @@ struct Task {
 }
 
 impl Task {
-    fn new(plan: &Plan, hub: Arc<Hub>, clock: Clock) -> Task {
-        hub.health().feeds.forget_timetables();
-        hub.health().conditions.forget("timetable_");
+    fn new(plan: &Plan, plans: watch::Receiver<Option<Plan>>, hub: Arc<Hub>, clock: Clock) -> Task {
+        forget(&hub);
         Task {
             board: plan.board(now()),
+            plans,
             hub,
             clock,
             zone: plan.zone,
@@ -130,6 +146,7 @@ impl Task {
                     // Closures of all rooms, and bookings under its key, are known already.
                     self.is_unpublished = true;
                 }
+                Ok(()) = self.plans.changed() => self.replan(),
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
         }
@@ -143,6 +160,17 @@ impl Task {
             health.feeds.timetable(number, Instant::now());
         }
         pulled.is_news
+    }
+
+    /// The setup is another.
+    fn replan(&mut self) {
+        let plan = self.plans.borrow_and_update().clone();
+        if let Some(plan) = plan {
+            forget(&self.hub);
+            self.board.replan(&plan.feeds, plan.closures, plan.pace, now());
+            self.zone = plan.zone;
+            self.is_unpublished = true;
+        }
     }
 
     fn next(&self, now: Instant) -> Instant {
@@ -176,6 +204,12 @@ fn chance() -> f64 {
     // Without chance, all is well too: it spreads the load of many.
     let _ = getrandom::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+/// Others are numbered otherwise.
+fn forget(hub: &Hub) {
+    hub.health().feeds.forget_timetables();
+    hub.health().conditions.forget("timetable_");
 }
 
 #[cfg(test)]

@@ -114,6 +114,11 @@ impl Listener {
     }
 }
 
+/// A plan that stays.
+fn planned(plan: Plan) -> watch::Receiver<Option<Plan>> {
+    watch::Sender::new(Some(plan)).subscribe()
+}
+
 fn plan(provider: Counting) -> Plan {
     let pace = Pace { every: Duration::from_secs(960), retry: Duration::from_secs(300) };
     let feeds = vec![Feed { label: "counting".into(), provider: Arc::new(provider) }];
@@ -133,7 +138,7 @@ async fn a_new_day_is_shown_at_midnight_from_what_is_known_and_survives_a_server
     let clock: Clock = || DateTime::from_timestamp(SECONDS.load(Ordering::SeqCst), 0).unwrap();
     let (hub, shutdown) = (hub(), CancellationToken::new());
     let mut listener = Listener::new(&hub);
-    let task = tokio::spawn(run(plan(Counting::default()), hub.clone(), clock, shutdown.clone()));
+    let task = tokio::spawn(run(planned(plan(Counting::default())), hub.clone(), clock, shutdown.clone()));
 
     assert_eq!(listener.next().await, [row("a", "2026-11-23 of pull 1")]);
     at("2026-11-23T23:00:00Z");
@@ -157,7 +162,7 @@ async fn a_room_that_appears_is_asked_for_soon() {
     let clock: Clock = || "2026-11-23T09:00:00Z".parse().unwrap();
     let (hub, shutdown) = (hub(), CancellationToken::new());
     let mut listener = Listener::new(&hub);
-    tokio::spawn(run(plan(Counting::default()), hub.clone(), clock, shutdown));
+    tokio::spawn(run(planned(plan(Counting::default())), hub.clone(), clock, shutdown));
     assert_eq!(listener.next().await, [row("a", "2026-11-23 of pull 1")]);
 
     let began = tokio::time::Instant::now();
@@ -173,6 +178,11 @@ async fn t1_polling_survives_a_provider_that_panics() {
     let clock: Clock = || "2026-11-23T09:00:00Z".parse().unwrap();
     let (hub, shutdown) = (hub(), CancellationToken::new());
     let mut listener = Listener::new(&hub);
-    tokio::spawn(run(plan(Counting { panics: true, ..Counting::default() }), hub.clone(), clock, shutdown));
+    tokio::spawn(run(
+        planned(plan(Counting { panics: true, ..Counting::default() })),
+        hub.clone(),
+        clock,
+        shutdown,
+    ));
     assert_eq!(listener.next().await, [row("a", "2026-11-23 of pull 2")]);
 }
