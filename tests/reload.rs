@@ -92,9 +92,9 @@ fn o1_a_bad_setup_changes_nothing_and_says_why_and_the_daemon_serves_on() {
     ];
     for (text, why) in cases {
         if text.is_empty() {
-            fs::remove_file(&file).unwrap()
+            fs::remove_file(&file).unwrap();
         } else {
-            fs::write(&file, &text).unwrap()
+            fs::write(&file, &text).unwrap();
         }
         let told = daemon.reload();
         assert_eq!((&told[0]["level"], told.len()), (&json!("ERROR"), 1), "{told:?}");
@@ -106,7 +106,7 @@ fn o1_a_bad_setup_changes_nothing_and_says_why_and_the_daemon_serves_on() {
     assert!(daemon.reload()[0]["why"].as_str().unwrap().contains("is a directory"));
     fs::remove_dir(&file).unwrap();
     fs::write(&file, &good).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     // Whoever is allowed everything reads it all the same.
     let is_readable = fs::read(&file).is_ok();
     let told = daemon.reload();

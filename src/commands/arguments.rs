@@ -30,7 +30,8 @@ pub(super) enum Command {
     /// Run the daemon (what happens without a command, too)
     #[command(
         after_help = "SIGTERM or SIGINT ends it cleanly: every held request is answered and every push \
-        written down. A second one ends it at once.\n\nTo put a new version in place: start it with \
+        written down. A second one ends it at once. SIGHUP has it read its setup again: one with mistakes \
+        changes nothing, and the log says why.\n\nTo put a new version in place: start it with \
         --take-over while the old one runs. No client is refused meanwhile."
     )]
     Run(RunArguments),

@@ -120,11 +120,14 @@ fn follow(old: Option<&Mirror>, new: &mut Option<Mirror>, differ: &mut Differenc
 mod tests {
     use super::super::load;
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn setup(text: &str) -> Setup {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("setup.toml");
         std::fs::write(&file, text).unwrap();
+        // Some hold a token.
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         load(Some(&file), std::iter::empty(), &[]).unwrap()
     }
 

@@ -470,7 +470,7 @@ impl Run {
             let place = self.remembered.iter().position(|(of, ..)| *of == token);
             let filter = place.and_then(|at| self.remembered.remove(at)).map(|(_, filter, _)| filter);
             restored = filter.is_some();
-            let filter = filter.map_or_else(Filter::nothing, |filter| self.truth.known(&filter));
+            let filter = filter.unwrap_or_else(Filter::nothing);
             self.channels.insert(reader, Channel::new(polled.channel, filter, restored, self.now));
         }
         let channel = self.channels.get_mut(&reader).unwrap();

@@ -285,19 +285,10 @@ impl Truth {
         map
     }
 
-    /// `filter` without tags that no room carries.
-    pub(crate) fn known(&self, filter: &Filter) -> Filter {
-        Filter {
-            occupation: self.known_of(&filter.occupation),
-            room_map: self.known_of(&filter.room_map),
-            schedule: self.known_of(&filter.schedule),
-        }
-    }
-
     /// What is not set stays as it was, also where its tags are carried no more: another setup may have them again.
     pub(crate) fn changed_filter(&self, old: &Filter, change: &FilterChange) -> Filter {
         let new = |change: &Option<TagFilter>, old: &TagFilter| {
-            change.as_ref().map_or_else(|| old.clone(), |filter| self.known_of(filter))
+            change.as_ref().map_or_else(|| old.clone(), |filter| self.known(filter))
         };
         Filter {
             occupation: new(&change.occupation, &old.occupation),
@@ -306,7 +297,8 @@ impl Truth {
         }
     }
 
-    fn known_of(&self, filter: &TagFilter) -> TagFilter {
+    /// `filter` without tags that no room carries.
+    fn known(&self, filter: &TagFilter) -> TagFilter {
         let tags = self.tags();
         match filter {
             TagFilter::Everything => TagFilter::Everything,

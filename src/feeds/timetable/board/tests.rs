@@ -155,3 +155,51 @@ async fn half_a_timetable_counts_and_is_asked_for_again_soon() {
     assert_eq!((texts(&board), board.next_due()), (vec!["half".to_owned()], Some(now + 5 * MINUTE)));
     assert_eq!(lines(&board.feeds[0].bookings).len(), 1);
 }
+
+#[tokio::test]
+async fn under_another_plan_who_was_there_and_who_is_called_the_same_keep_what_they_knew() {
+    use Outcome::{Books, Fails};
+    let now = Instant::now();
+    let feed =
+        |label: &str, provider: &Arc<Scripted>| Feed { label: label.into(), provider: provider.clone() };
+    let (stays, changes, goes) = (
+        Scripted::new(&[Books("stays"), Books("stays on")]),
+        Scripted::new(&[Books("old")]),
+        Scripted::new(&[Books("goes")]),
+    );
+    let feeds = [feed("goes", &goes), feed("changes", &changes), feed("stays", &stays)];
+    let mut board = Board::new(&feeds, Arc::default(), PACE, now);
+    pulled(&mut board, 3, now, 0.5).await;
+
+    let (changed, new) = (Scripted::new(&[Fails, Books("new")]), Scripted::new(&[Books("more")]));
+    let feeds = [feed("stays", &stays), feed("new", &new), feed("changes", &changed)];
+    board.replan(&feeds, Arc::default(), PACE, now);
+    let sorted = |board: &Board| {
+        let mut texts = texts(board);
+        texts.sort();
+        texts
+    };
+    assert_eq!(sorted(&board), ["old", "stays"], "who is asked no more is not shown");
+    assert_eq!(board.next_due(), Some(now), "all are asked");
+    pulled(&mut board, 3, now, 0.5).await;
+    assert_eq!(sorted(&board), ["more", "old", "stays on"]);
+    pulled(&mut board, 1, now + 5 * MINUTE, 0.5).await;
+    assert_eq!(sorted(&board), ["more", "new", "stays on"]);
+}
+
+#[tokio::test]
+async fn a_pull_that_is_under_way_comes_to_whom_it_is_of_under_another_plan() {
+    use Outcome::Books;
+    let now = Instant::now();
+    let feed =
+        |label: &str, provider: &Arc<Scripted>| Feed { label: label.into(), provider: provider.clone() };
+    let (stays, goes) = (Scripted::new(&[Books("one"), Books("two")]), Scripted::new(&[Books("goes")]));
+    let mut board = Board::new(&[feed("goes", &goes), feed("stays", &stays)], Arc::default(), PACE, now);
+    let pull = pull("2026-11-23", &[room("a", "A")]);
+    board.start(pull.day, &pull.rooms, now);
+    board.replan(&[feed("stays", &stays)], Arc::default(), PACE, now);
+    let both = [board.next(|| now, || 0.5).await, board.next(|| now, || 0.5).await];
+    let labels: Vec<String> = both.into_iter().flatten().map(|pulled| pulled.label).collect();
+    assert_eq!((labels, texts(&board)), (vec!["stays".to_owned()], vec!["one".to_owned()]));
+    assert_eq!(board.next_due(), Some(now), "it is asked again, for the rooms of now");
+}
