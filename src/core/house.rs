@@ -194,7 +194,9 @@ impl House {
         let (audience, seen) = (channel.audience, channel.seen);
         let filter = save.then(|| self.audiences.filter(audience).clone());
 
-        if was_due.tag_map || due.tag_map {
+        // It is the same for everybody: one that is asked for is the one that is due.
+        let is_asked = asked.iter().any(|(_, kind)| matches!(kind, Asked::Kind(Kind::TagMap)));
+        if (was_due.tag_map || due.tag_map) && !is_asked {
             owed.add(Kind::TagMap);
         }
         // A roomMap that names a new PC goes before all that names it, and brings the schedule along,

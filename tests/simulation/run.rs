@@ -811,7 +811,7 @@ impl Channel {
         if self.dirty.reschedules() {
             self.owed.kinds.insert(Kind::Schedule);
         }
-        if self.dirty.retagged {
+        if self.dirty.retagged && !asks.contains(&Ask::TagMap) {
             self.owed.kinds.insert(Kind::TagMap);
         }
 
