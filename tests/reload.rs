@@ -12,7 +12,7 @@ use common::{
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -105,6 +105,11 @@ fn o1_a_bad_setup_changes_nothing_and_says_why_and_the_daemon_serves_on() {
     fs::create_dir(&file).unwrap();
     assert!(daemon.reload()[0]["why"].as_str().unwrap().contains("is a directory"));
     fs::remove_dir(&file).unwrap();
+    // It would read as an empty setup.
+    symlink("/dev/null", &file).unwrap();
+    assert!(daemon.reload()[0]["why"].as_str().unwrap().contains("no file that can be read a second time"));
+    assert_eq!(daemon.whole(), before);
+    fs::remove_file(&file).unwrap();
     fs::write(&file, &good).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     // Whoever is allowed everything reads it all the same.

@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
 
 /// Has the setup be read again from where it was read, when that is asked for.
 pub(super) fn reloads(file: Option<PathBuf>, sets: Vec<String>, log: LogLevel) -> (Reload, Reloads) {
-    let load = move || setup::load(file.as_deref(), environment(), &sets);
+    let load = move || setup::load_again(file.as_deref(), environment(), &sets);
     crate::reloads(load, move |to| log.set(to))
 }
 

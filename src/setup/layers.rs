@@ -129,6 +129,18 @@ pub(super) fn page(file: Option<&Path>) -> Result<(Origin, String), Vec<Mistake>
     }
 }
 
+/// Refuses what cannot be read a second time. A pipe waits for somebody who writes to it, or is at its end; and that
+/// would read as an empty setup, which is a valid one.
+pub(super) fn lasts(path: &Path) -> Result<(), Vec<Mistake>> {
+    let is_stream = |metadata: std::fs::Metadata| !metadata.is_file() && !metadata.is_dir();
+    if std::fs::metadata(path).is_ok_and(is_stream) {
+        let place = Place::whole(Origin::File(path.display().to_string().into()));
+        let refusal = Refusal::new("is no file that can be read a second time");
+        return Err(vec![Mistake::new(place, refusal.hint("a pipe has nothing more to say"))]);
+    }
+    Ok(())
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Refusal {
     match error.kind() {
         std::io::ErrorKind::NotFound if path.is_relative() => {

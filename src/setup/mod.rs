@@ -210,6 +210,19 @@ pub fn load(
     resolve::resolve(reader::Reader::new(layers))
 }
 
+/// The same for a daemon that runs already, of a file that is still there.
+///
+/// # Errors
+/// As of [`load`], and where the setup came through a pipe.
+pub fn load_again(
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+    sets: &[String],
+) -> Result<Setup, SetupError> {
+    file.map_or(Ok(()), layers::lasts).map_err(SetupError::new)?;
+    load(file, environment, sets)
+}
+
 /// The process's variables, for [`load`]. Those that are not UTF-8 are shown with replacement
 /// characters and so refused with a reason, where `std::env::vars` would panic.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
