@@ -250,3 +250,53 @@ fn tell(outcome: &Result<Applied, NotReloaded>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::house::House;
+    use crate::core::state::Remains;
+    use crate::history::{self, Options};
+    use crate::setup::load;
+
+    #[tokio::test]
+    async fn o1_what_could_not_be_recorded_changes_nothing_and_two_at_once_have_their_turns() {
+        let dir = tempfile::tempdir().unwrap();
+        let setup = |text: &str| {
+            let file = dir.path().join("setup.toml");
+            std::fs::write(&file, text).unwrap();
+            load(Some(&file), std::iter::empty(), &[]).unwrap()
+        };
+        let (old, new) = (setup(""), setup("[[room]]\nkey = \"a\"\n[http]\nhold = \"5s\"\n"));
+        let options = Options { path: dir.path().join("history.sqlite3"), backlog: 1 };
+        let (history, _) = history::open(&options).unwrap();
+        let house = House::new(terms::plan(&old), Remains::default(), None, terms::house(&old));
+        let hub = Arc::new(Hub::new(house, history));
+        let running = Running {
+            hub: hub.clone(),
+            doors: Doors::of(&old),
+            timetables: timetables::plan(&old).unwrap(),
+            plans: watch::Sender::new(None),
+            setup: old,
+        };
+        let (reload, reloads) = reloads(move || Ok(new.clone()), |_| Ok(()));
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(serve(reloads, running, shutdown.clone()));
+
+        let taken = hub.reserve().unwrap();
+        let before = (hub.versions(), hub.rooms());
+        assert!(matches!(reload.reload().await, Err(NotReloaded::Full)));
+        assert_eq!((hub.versions(), hub.rooms()), before);
+        drop(taken);
+        let (one, two) = tokio::join!(reload.reload(), reload.reload());
+        assert_eq!(
+            one.unwrap().to_string(),
+            "changed: http.hold, rooms; rooms shown otherwise: 1, PCs moved: 0, requests answered: 0"
+        );
+        assert_eq!(two.unwrap().to_string(), "nothing has changed");
+        assert_eq!(hub.rooms().len(), before.1.len() + 1);
+        shutdown.cancel();
+        serving.await.unwrap();
+        assert!(matches!(reload.reload().await, Err(NotReloaded::Stopping)));
+    }
+}
