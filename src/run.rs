@@ -24,6 +24,7 @@ use tls::Certificates;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) mod backup;
 mod control;
 mod mirror;
 mod reload;
@@ -156,7 +157,7 @@ async fn open_history(setup: &Setup, succeeds: bool) -> Result<(History, Restore
         let versions = Versions { occupation: since, room_map: since, schedule: since, tag_map: since };
         return Ok((History::none(), Restored { versions, ..Restored::default() }));
     }
-    let options = Options { path: setup.history.db.clone(), backlog: setup.history.backlog };
+    let options = Options { backlog: setup.history.backlog, ..Options::at(&setup.history.db) };
     // A thread that may block: an old database is rewritten now.
     let opened = tokio::task::spawn_blocking(move || open_at_last(&options, succeeds)).await;
     let (history, restored) = opened.map_err(|_| RunError::Interrupted)??;

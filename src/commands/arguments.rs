@@ -45,6 +45,8 @@ pub(super) enum Command {
     Watch(WatchArguments),
     /// Run a daemon with a simulated campus day
     Demo(DemoArguments),
+    /// Copy the history to a file, while the daemon runs
+    Backup(BackupArguments),
     /// Draw a secret for those who push, and the line of the setup that lets them in
     Token,
 }
@@ -74,6 +76,23 @@ pub(super) struct CheckArguments {
     /// Ask every timetable, too, and say what it has; exit code 1 if one of them cannot be had
     #[arg(long)]
     pub(super) online: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The copy is the history as it was at one moment. The daemon goes on meanwhile; pushes do not wait. A file that is \
+there is never overwritten, and a copy that is there is whole: it was checked, and is on the disk.
+
+To restore it, stop the daemon, put the copy in the place of the history (remove what lies beside it as \
+history.sqlite3-wal), and start the daemon.
+
+Examples:
+  tkbd backup /var/backups/tkbd-$(date +%F).sqlite3 /etc/tkbd/campus.toml")]
+pub(super) struct BackupArguments {
+    /// The copy; its directory must be there, and the file must not
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) setup: SetupArguments,
 }
 
 #[derive(Debug, Args)]
@@ -204,7 +223,7 @@ fn speed(text: &str) -> Result<f64, String> {
 impl Command {
     /// The command whose name `word` seems to be meant for.
     pub(super) fn like(word: &str) -> Option<&'static str> {
-        ["run", "check", "schedule", "push", "watch", "demo", "token", "help"]
+        ["run", "check", "backup", "schedule", "push", "watch", "demo", "token", "help"]
             .into_iter()
             .map(|name| (strsim::damerau_levenshtein(word, name), name))
             .filter(|(distance, _)| *distance <= 2)
@@ -264,6 +283,7 @@ mod tests {
             "token x",
             "schedule --date tomorrow",
             "check --offline",
+            "backup",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
@@ -271,9 +291,13 @@ mod tests {
 
     #[test]
     fn a_mistyped_command_is_recognised() {
-        for (word, command) in
-            [("puhs", Some("push")), ("wathc", Some("watch")), ("chekc", Some("check")), ("campus", None)]
-        {
+        for (word, command) in [
+            ("puhs", Some("push")),
+            ("wathc", Some("watch")),
+            ("chekc", Some("check")),
+            ("bakcup", Some("backup")),
+            ("campus", None),
+        ] {
             assert_eq!(Command::like(word), command, "{word}");
         }
     }

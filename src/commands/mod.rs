@@ -1,6 +1,7 @@
 //! What `tkbd` does from the command line: one file, or one directory, a command.
 
 mod arguments;
+mod backup;
 mod check;
 mod demo;
 mod failure;
@@ -27,6 +28,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         None => run::run(&arguments.run),
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Check(arguments)) => check::check(&arguments),
+        Some(Command::Backup(arguments)) => backup::backup(&arguments),
         Some(Command::Schedule(arguments)) => in_runtime(schedule::schedule(arguments)),
         Some(Command::Push(arguments)) => in_runtime(push::push(arguments)),
         Some(Command::Watch(arguments)) => in_runtime(watch::watch(arguments)),

@@ -21,6 +21,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     in_runtime(async {
+        signals::outlive_full_files()?;
         let shutdown = CancellationToken::new();
         signals::watch(Signals::new()?, shutdown.clone());
         let (reload, reloads) = reloads(arguments.setup.setup.clone(), arguments.setup.set.clone(), log);

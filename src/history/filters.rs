@@ -49,22 +49,24 @@ pub(super) fn prune(connection: &Connection, now: i64) -> rusqlite::Result<()> {
 }
 
 /// All saved filters, newest first, with how long ago their channels ended. Those whose channels were alive count as
-/// ended at `now`, in the file too: a client that never returns is forgotten however often the daemon starts.
-pub(super) fn restore(connection: &Connection, now: i64) -> rusqlite::Result<Vec<(Token, Filter, Duration)>> {
-    prune(connection, now)?;
+/// ended at `now`.
+pub(super) fn saved(connection: &Connection, now: i64) -> rusqlite::Result<Vec<(Token, Filter, Duration)>> {
     let mut filters = Vec::new();
-    {
-        let mut statement = connection.prepare(
-            "SELECT token, occupation, roomMap, schedule, ended FROM filters
-                 ORDER BY ended IS NOT NULL, ended DESC, id DESC",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            filters.extend(read(row, now)?);
-        }
+    let mut statement = connection.prepare(
+        "SELECT token, occupation, roomMap, schedule, ended FROM filters
+             ORDER BY ended IS NOT NULL, ended DESC, id DESC",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        filters.extend(read(row, now)?);
     }
-    connection.execute("UPDATE filters SET ended = ?1 WHERE ended IS NULL", [now])?;
     Ok(filters)
+}
+
+/// No channel is alive: a client that never returns is forgotten however often the daemon starts.
+pub(super) fn end_all(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+    connection.execute("UPDATE filters SET ended = ?1 WHERE ended IS NULL", [now])?;
+    Ok(())
 }
 
 fn read(row: &Row<'_>, now: i64) -> rusqlite::Result<Option<(Token, Filter, Duration)>> {

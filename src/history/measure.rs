@@ -12,7 +12,7 @@ const DIGESTS: Digests = Digests { room_map: 0, schedule: 0, tag_map: 0 };
 #[ignore = "it writes a gigabyte and takes minutes"]
 async fn ten_million_rows() {
     let dir = Dir::new();
-    let options = Options { path: dir.path(), backlog: Options::BACKLOG };
+    let options = Options::at(&dir.path());
     let (history, restored) = open(&options).unwrap();
     history.close(restored.versions, DIGESTS).await.unwrap();
     let begun = Instant::now();
@@ -49,7 +49,7 @@ async fn ten_million_rows() {
 #[ignore = "it measures the disk"]
 async fn durable_pushes() {
     let dir = Dir::new();
-    let (history, restored) = open(&Options { path: dir.path(), backlog: Options::BACKLOG }).unwrap();
+    let (history, restored) = open(&Options::at(&dir.path())).unwrap();
     throughput(&history).await;
     history.close(restored.versions, DIGESTS).await.unwrap();
 }
@@ -66,7 +66,7 @@ fn adopting_a_million_rows() {
              INSERT INTO occupationUpdates SELECT i, 1 + i % 500, 1, 1700000000 + i, 'wu' FROM n;",
     );
     let begun = Instant::now();
-    let (_, restored) = open(&Options { path: dir.path(), backlog: 1 }).unwrap();
+    let (_, restored) = open(&Options { backlog: 1, ..Options::at(&dir.path()) }).unwrap();
     println!("adopted {} rows in {:?}", restored.adopted.unwrap().rows, begun.elapsed());
 }
 

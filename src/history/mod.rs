@@ -7,21 +7,30 @@
 //! acknowledges all of it (invariant 9).
 
 mod adopt;
+mod backup;
+mod check;
 mod error;
 mod figures;
 mod filters;
+mod lock;
 #[cfg(test)]
 mod measure;
 mod open;
 mod reader;
 mod restore;
+mod rights;
+mod salvage;
 mod sqlite;
+mod status;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod writer;
 
+pub use backup::{BackupError, Progress, backup};
 pub use error::{CloseError, Full, NotDurable, OpenError, ReadError};
 pub use figures::Commits;
+pub use status::{Status, Trouble};
 
 use crate::core::message::{HistoricRange, HistoricUpdate};
 use crate::core::pc::{Occupation, PcName};
@@ -30,11 +39,12 @@ use crate::core::state::Digests;
 use crate::core::tag::Filter;
 use crate::core::token::Token;
 use crate::core::version::Versions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
+use watch::Watching;
 use writer::Writing;
 
 /// How long a close waits for the disk: a stop must end within five seconds (faults.md O2).
@@ -50,11 +60,21 @@ pub struct Options {
     pub path: PathBuf,
     /// How many records may wait for the disk.
     pub backlog: usize,
+    /// Above how many bytes of SQLite's log it is an alarm (faults.md D9).
+    pub log_alarm: u64,
 }
 
 impl Options {
     /// Enough for minutes of pushes on a large campus while a disk is away, and a few MiB at most.
     pub const BACKLOG: usize = 16_384;
+
+    /// SQLite writes its log back at 4 MiB: sixteen times as much says that another program keeps it from that.
+    pub const LOG_ALARM: u64 = 64 << 20;
+
+    /// The usual options for the file at `path`.
+    pub fn at(path: &Path) -> Options {
+        Options { path: path.to_owned(), backlog: Options::BACKLOG, log_alarm: Options::LOG_ALARM }
+    }
 }
 
 /// What the file held when it was opened.
@@ -73,6 +93,27 @@ pub struct Restored {
     pub filters: Vec<(Token, Filter, Duration)>,
     /// Set when this open adopted an original database.
     pub adopted: Option<Adopted>,
+    /// Set when this open has put a damaged file aside.
+    pub salvaged: Option<Salvaged>,
+}
+
+/// What was left of a damaged file, and is in the new one (faults.md D4).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Salvaged {
+    /// Where the damaged file is kept as it was.
+    pub damaged: PathBuf,
+    /// How many rows of the history could be read.
+    pub rows: u64,
+    /// How many places could not be passed but by leaving something out.
+    pub lost: u64,
+    /// How many PCs had their names.
+    pub pcs: u64,
+    /// How many sources had theirs.
+    pub sources: u64,
+    /// How many filters could be read.
+    pub filters: u64,
+    /// Whether the versions could be read; they go on from the clock all the same.
+    pub has_versions: bool,
 }
 
 /// How an original database was brought over (faults.md D8).
@@ -119,22 +160,6 @@ pub struct SavedFilter {
     pub ended: Option<Timestamp>,
 }
 
-/// How the history is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Status {
-    /// How many records are not on the disk yet; places that were taken count.
-    pub backlog: usize,
-    /// Why nothing can be written at present, if nothing can.
-    pub trouble: Option<String>,
-}
-
-impl Status {
-    /// Whether records reach the disk.
-    pub fn healthy(&self) -> bool {
-        self.trouble.is_none()
-    }
-}
-
 /// Opens the history and starts the threads that write and read it. An absent file is created, an older one brought
 /// up to date, an original database adopted. It blocks: on the disk, and up to five seconds on another program's lock.
 ///
@@ -144,6 +169,8 @@ pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
     let backlog = options.backlog.clamp(1, 1 << 20);
     let opened = open::open(&options.path, backlog)?;
     let path = opened.path.clone();
+    let watching = Watching::start(&path, !opened.is_checked, options.log_alarm)
+        .map_err(|error| OpenError::io(&options.path, &error))?;
     let no_thread = |error| OpenError::io(&options.path, &error);
 
     let (reads, requests) = mpsc::channel(reader::WAITING);
@@ -152,7 +179,7 @@ pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
         .spawn(move || reader::run(&path, requests))
         .map_err(no_thread)?;
     let (writing, restored) = (Writing::start(opened.store, backlog).map_err(no_thread)?, opened.restored);
-    Ok((History(Some(Handle { writing, reads })), restored))
+    Ok((History(Some(Handle { writing, reads, watching })), restored))
 }
 
 /// A handle on the history; cheap to clone. When the last one goes without [`History::close`] what waits is still
@@ -164,6 +191,7 @@ pub struct History(Option<Handle>);
 struct Handle {
     writing: Writing,
     reads: mpsc::Sender<reader::Request>,
+    watching: Watching,
 }
 
 impl History {
@@ -213,9 +241,10 @@ impl History {
     pub async fn close(&self, versions: Versions, digests: Digests) -> Result<(), CloseError> {
         let Some(handle) = &self.0 else { return Ok(()) };
         let closing = async {
-            // The reader goes first: the last connection to close tidies the log away.
+            // The readers go first: the last connection to close tidies the log away.
             let (done, ended) = oneshot::channel();
             let reads = async {
+                handle.watching.end().await;
                 if handle.reads.send(reader::Request::End(done)).await.is_ok() {
                     let _ = ended.await;
                 }
@@ -228,7 +257,10 @@ impl History {
 
     /// How the history is doing, for health and logs.
     pub fn status(&self) -> Status {
-        self.0.as_ref().map(|handle| handle.writing.status()).unwrap_or_default()
+        let Some(handle) = &self.0 else { return Status::default() };
+        let mut status = handle.writing.status();
+        status.troubles.extend(handle.watching.troubles());
+        status
     }
 }
 

@@ -1,13 +1,15 @@
 //! Taking the file: whose it is, what it is, and bringing it to the present schema, before anything else runs.
 
-use super::restore::restore;
+use super::check::{self, Look};
+use super::lock::{self, Lock};
+use super::restore::{Terms, restore, restore_unmarked};
 use super::sqlite::{Store, connect, make_durable};
 use super::writer::BATCH;
-use super::{OpenError, Restored, adopt};
+use super::{OpenError, Restored, adopt, rights, salvage};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Read;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 #[cfg(test)]
@@ -20,40 +22,63 @@ pub(super) mod schema {
 }
 
 /// "tkbd", in the header of every history of ours.
-const APPLICATION: i64 = 0x746b_6264;
+pub(super) const APPLICATION: i64 = 0x746b_6264;
 
 /// A file that is open and ours alone.
 pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) store: Owned,
     pub(super) restored: Restored,
+    /// Whether the file was found whole; a large one is yet to be looked at.
+    pub(super) is_checked: bool,
 }
 
 /// What the writer's thread owns.
 pub(super) struct Owned {
     pub(super) path: PathBuf,
     pub(super) store: Store,
-    /// Held as long as the file is open. It is an advisory lock on a file beside the database: SQLite's own locks
-    /// are there for its transactions, and are lost when a process opens and closes the file by other means.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
 }
 
-/// Takes, checks, migrates and restores the file at `path`.
+/// What keeps a file from being used.
+enum Failure {
+    /// It was a history and cannot be read as one.
+    Damaged(String),
+    /// Anything else.
+    Other(OpenError),
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        Failure::Other(error)
+    }
+}
+
+/// Takes, checks, migrates and restores the file at `path`. One that is damaged is put aside, and what can be read of it
+/// goes on.
 pub(super) fn open(path: &Path, backlog: usize) -> Result<Opened, OpenError> {
     let path = resolve(path)?;
     // Without a lock file nobody has this history: then it is looked at first, and a path that is of no use stays
     // without one. With a lock file the lock goes first: who does not get it touches nothing (faults.md D7).
-    let lock_path = beside(&path, ".lock");
-    let before = !lock_path.exists();
-    if before {
-        examine(&path)?;
+    if !lock::path(&path).exists() && look(&path, false)? == Look::Foreign {
+        return Err(foreign(&path));
     }
-    let lock = lock(&path, &lock_path)?;
-    if !before {
-        examine(&path)?;
-    }
-    let (restored, store) = prepare(&path, backlog)?;
-    Ok(Opened { path: path.clone(), store: Owned { path, store, lock }, restored })
+    let mut lock = Lock::take(&path)?;
+    salvage::resume(&path)?;
+    rights::narrow(&path);
+    let mut salvaged = None;
+    let (restored, store, is_checked) = loop {
+        match prepare(&path, backlog, &mut lock) {
+            Ok(prepared) => break prepared,
+            Err(Failure::Damaged(reason)) if salvaged.is_none() => {
+                salvaged = Some(salvage::salvage(&path, &reason)?);
+            }
+            Err(Failure::Damaged(reason)) => return Err(OpenError::Damaged { path, reason }),
+            Err(Failure::Other(error)) => return Err(error),
+        }
+    };
+    let restored = Restored { salvaged, ..restored };
+    Ok(Opened { path: path.clone(), store: Owned { path, store, lock }, restored, is_checked })
 }
 
 /// `path` with what links in it stand for, so that two daemons cannot come to one file by two names.
@@ -84,58 +109,94 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Whether what is there can be read and written, and begins as a database does. Nothing is created.
-fn examine(path: &Path) -> Result<(), OpenError> {
-    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(OpenError::io(path, &error)),
+fn look(path: &Path, was_ours: bool) -> Result<Look, OpenError> {
+    check::look(path, was_ours).map_err(|error| OpenError::io(path, &error))
+}
+
+fn foreign(path: &Path) -> OpenError {
+    OpenError::Foreign { path: path.to_owned(), reason: "it is no SQLite database".into() }
+}
+
+/// Returns what the file holds, the connection that writes it, and whether it was found whole.
+fn prepare(path: &Path, backlog: usize, lock: &mut Lock) -> Result<(Restored, Store, bool), Failure> {
+    let was_ours = lock.mark.is_ours;
+    let sqlite = |error: rusqlite::Error| match error {
+        error if was_ours && check::is_damage(&error) => Failure::Damaged(error.to_string()),
+        error => Failure::Other(OpenError::sqlite(path, &error)),
     };
-    let mut head = Vec::new();
-    file.by_ref().take(16).read_to_end(&mut head).map_err(|error| OpenError::io(path, &error))?;
-    if head.is_empty() || head == *b"SQLite format 3\0" {
-        Ok(())
-    } else {
-        Err(OpenError::Foreign { path: path.to_owned(), reason: "it is no SQLite database".into() })
+    match look(path, was_ours)? {
+        Look::Foreign => return Err(foreign(path).into()),
+        Look::Damaged(what) => return Err(Failure::Damaged(what.into())),
+        Look::Empty if !path.exists() => {
+            drop(rights::create(path).map_err(|error| OpenError::io(path, &error))?)
+        }
+        Look::Empty | Look::Database => {}
     }
-}
-
-fn lock(path: &Path, lock_path: &Path) -> Result<File, OpenError> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(lock_path);
-    let file = file.map_err(|error| OpenError::io(lock_path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::HeldByDaemon(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(OpenError::io(lock_path, &error)),
-    }
-}
-
-fn prepare(path: &Path, backlog: usize) -> Result<(Restored, Store), OpenError> {
-    let sqlite = |error| OpenError::sqlite(path, &error);
-    if !path.exists() {
-        File::create_new(path).map_err(|error| OpenError::io(path, &error))?;
-    }
+    let is_checked = match check::content(path, lock.mark.is_suspect) {
+        (Ok(()), is_checked) => is_checked,
+        (Err(_), _) if !was_ours && !is_ours(path) => true,
+        (Err(what), _) => return Err(Failure::Damaged(what)),
+    };
     let mut connection = connect(path).map_err(sqlite)?;
+    // Should it be damaged after all it stays as it is, and so does its log.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite)?;
     if connection.is_readonly("main").map_err(sqlite)? {
-        return Err(OpenError::Unusable { path: path.to_owned(), reason: "it is read-only".into() });
+        return Err(OpenError::Unusable { path: path.to_owned(), reason: "it is read-only".into() }.into());
     }
-    let adopted = match kind(&connection).map_err(sqlite)? {
-        Kind::New | Kind::Ours => None,
+    let kind = kind(&connection).map_err(sqlite)?;
+    let adopted = match &kind {
+        Kind::New | Kind::Ours { .. } => None,
         Kind::Original => Some(adopt::adopt(&mut connection, path)?),
-        Kind::Newer { found, known } => return Err(OpenError::Newer { path: path.to_owned(), found, known }),
+        Kind::Newer { found, known } => {
+            return Err(OpenError::Newer { path: path.to_owned(), found: *found, known: *known }.into());
+        }
         Kind::Foreign(reason) => {
-            return Err(OpenError::Foreign { path: path.to_owned(), reason: reason.into() });
+            return Err(OpenError::Foreign { path: path.to_owned(), reason: (*reason).into() }.into());
         }
     };
     make_durable(&connection).map_err(sqlite)?;
-    // Grouped: a migration and the note that it was made are one transaction.
-    schema::runner().set_grouped(true).run(&mut connection).map_err(|error| migration(path, &error))?;
+    if !matches!(kind, Kind::Ours { is_current: true }) {
+        // Grouped: a migration and the note that it was made are one transaction.
+        schema::runner().set_grouped(true).run(&mut connection).map_err(|error| migration(path, &error))?;
+    }
     // The file's name must outlast a loss of power as its content does.
     path.parent().map_or(Ok(()), sync_directory).map_err(|error| OpenError::io(path, &error))?;
-    let restored = restore(&mut connection, super::now(), backlog.saturating_add(BATCH)).map_err(sqlite)?;
+    let is_first = !was_ours && matches!(kind, Kind::New | Kind::Original);
+    let terms = Terms {
+        now: super::now(),
+        ahead: backlog.saturating_add(BATCH),
+        is_known: &|commits| is_first || lock.knows(path, commits),
+    };
+    let (restored, is_marked) = match restore(&mut connection, &terms) {
+        Ok(restored) => (restored, true),
+        Err(error) if is_locked(&error) => {
+            let restored = restore_unmarked(&mut connection, &terms).map_err(sqlite)?;
+            tracing::warn!(path = %path.display(), "another program has locked the history; serving what it holds");
+            (restored, false)
+        }
+        Err(rusqlite::Error::QueryReturnedNoRows) => {
+            return Err(Failure::Damaged("it does not say where the versions stand".into()));
+        }
+        Err(error) => return Err(sqlite(error)),
+    };
     drop(connection);
     let store = Store::open(path).map_err(sqlite)?;
-    Ok((Restored { adopted, ..restored }, store))
+    lock.note(path, is_marked.then(|| store.commits()));
+    Ok((Restored { adopted, ..restored }, store, is_checked))
+}
+
+/// Whether a file that cannot be read is a history all the same, by its header. A damaged original is none: it is
+/// adopted whole, or left as it is.
+fn is_ours(path: &Path) -> bool {
+    let application = |connection: Connection| {
+        connection.pragma_query_value(None, "application_id", |row| row.get::<_, i64>(0)).ok()
+    };
+    check::read_only(path).ok().and_then(application) == Some(APPLICATION)
+}
+
+fn is_locked(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
 }
 
 /// Makes the names in `directory` durable.
@@ -153,7 +214,7 @@ fn migration(path: &Path, error: &refinery::Error) -> OpenError {
 /// What a file is.
 enum Kind {
     New,
-    Ours,
+    Ours { is_current: bool },
     Original,
     Newer { found: i64, known: i64 },
     Foreign(&'static str),
@@ -179,7 +240,11 @@ fn kind(connection: &Connection) -> rusqlite::Result<Kind> {
     let known = schema::runner().get_migrations().iter().map(|one| i64::from(one.version())).max();
     let known = known.unwrap_or_default();
     if let (APPLICATION, Some(found)) = (application, found) {
-        return Ok(if found > known { Kind::Newer { found, known } } else { Kind::Ours });
+        return Ok(if found > known {
+            Kind::Newer { found, known }
+        } else {
+            Kind::Ours { is_current: found == known }
+        });
     }
     // refinery makes its table before the first migration: a file that a stop left like this is still new.
     let others: i64 = connection.query_row(

@@ -1,16 +1,23 @@
 //! Reading old rows, on a connection and a thread of its own: no read makes a push wait.
 
-use super::sqlite::{BUSY, state_of};
+use super::sqlite::state_of;
 use super::{HistoricUpdate, ReadError};
 use crate::core::message::HistoricRange;
 use crate::core::source::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, params};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many reads may wait. One takes a millisecond or so: who would wait longer than all of these asks again.
 pub(super) const WAITING: usize = 64;
+
+/// How long a read may take (faults.md D9): while it lasts, the log cannot begin anew.
+const READING: Duration = Duration::from_secs(1);
+
+/// After how many steps of SQLite's machine the time is looked at: a fraction of a millisecond.
+const STEPS: i32 = 10_000;
 
 /// What the reader is asked.
 pub(super) enum Request {
@@ -22,7 +29,9 @@ pub(super) enum Request {
 
 /// Answers until told to end, or until nobody can ask any more.
 pub(super) fn run(path: &Path, mut requests: mpsc::Receiver<Request>) {
-    let mut connection = None;
+    // Now, and with its first read: on a full disk there would be no room for what SQLite makes beside the file.
+    let nothing = HistoricRange { offset: 0, count: 0 };
+    let mut connection = connect(path).and_then(|open| updates(&open, nothing).map(|_| open)).ok();
     while let Some(request) = requests.blocking_recv() {
         match request {
             Request::Updates(range, reply) => {
@@ -49,6 +58,7 @@ fn answer(
         Some(open) => Ok(open),
         None => connect(path),
     };
+    let open = open.and_then(|mut open| limit(&mut open).map(|()| open));
     // A connection that failed is not kept: the next read opens the file anew.
     let (open, rows) = open
         .and_then(|open| updates(&open, range).map(|rows| (open, rows)))
@@ -60,8 +70,14 @@ fn answer(
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(READING)?;
     Ok(connection)
+}
+
+/// From now on what is read must be there in time.
+fn limit(connection: &mut Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    connection.progress_handler(STEPS, Some(move || begun.elapsed() > READING))
 }
 
 /// The rows of `range`, oldest first. The ids have no gaps, so the offset is an id: passing over ten million rows
@@ -92,4 +108,24 @@ fn update(row: &Row<'_>) -> rusqlite::Result<HistoricUpdate> {
     };
     let occupation = state_of(row.get_ref(3)?.as_str().unwrap_or_default());
     Ok(HistoricUpdate { pc: row.get(0)?, source: row.get(1)?, at: Timestamp(at), occupation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Dir, open_at};
+    use super::*;
+
+    #[test]
+    fn d9_a_read_that_takes_too_long_is_ended() {
+        let dir = Dir::new();
+        drop(open_at(&dir.path()).unwrap());
+        let mut connection = connect(&dir.path()).unwrap();
+        limit(&mut connection).unwrap();
+        let for_ever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+        let error = connection.query_row(for_ever, [], |row| row.get::<_, i64>(0)).unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+        // The next one has its own second.
+        limit(&mut connection).unwrap();
+        assert!(updates(&connection, HistoricRange { offset: 0, count: 9 }).unwrap().is_empty());
+    }
 }

@@ -7,38 +7,83 @@ use crate::core::source::Source;
 use crate::core::version::{Version, Versions};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
-/// Reads the state at `now` and marks the file as in use, in one transaction that is on the disk when this returns.
-/// `ahead` is how many versions may be shown before their records are on the disk: after an unclean stop the next
-/// start passes over as many, so that a version never names two states (invariant 4). It is kept in the file because
-/// the setting may have changed by then.
-pub(super) fn restore(connection: &mut Connection, now: i64, ahead: usize) -> rusqlite::Result<Restored> {
+/// In place of how far ahead versions may be: they go on from the clock. It stands in every copy that is made of a
+/// history, since nobody knows what has been shown by the time it is used.
+pub(super) const FROM_CLOCK: i64 = -1;
+
+/// How a file is taken into use.
+pub(super) struct Terms<'a> {
+    /// Seconds since 1970.
+    pub(super) now: i64,
+    /// How many versions may be shown before their records are on the disk: after an unclean stop the next start passes
+    /// over as many, so that a version never names two states (invariant 4). It is kept in the file because the setting
+    /// may have changed by then.
+    pub(super) ahead: usize,
+    /// Whether the file is as the last daemon left it, by the number of transactions it has seen. Where it is not, as
+    /// with a copy of yesterday, versions go on from the clock.
+    pub(super) is_known: &'a dyn Fn(i64) -> bool,
+}
+
+/// Reads the state and marks the file as in use, in one transaction that is on the disk when this returns.
+pub(super) fn restore(connection: &mut Connection, terms: &Terms<'_>) -> rusqlite::Result<Restored> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (versions, digests) = transaction.query_row(
-        "SELECT occupation, roomMap, schedule, tagMap, iif(clean, 0, ahead),
-             digestRoomMap, digestSchedule, digestTagMap FROM state",
-        [],
-        |row| Ok((versions(row)?, digests(row)?)),
-    )?;
-    save_versions(&transaction, versions)?;
+    filters::prune(&transaction, terms.now)?;
+    let restored = read(&transaction, terms)?;
+    filters::end_all(&transaction, terms.now)?;
+    save_versions(&transaction, restored.versions)?;
     transaction.execute(
         "UPDATE state SET clean = 0, ahead = ?1, commits = commits + 1,
              digestRoomMap = NULL, digestSchedule = NULL, digestTagMap = NULL",
-        [i64::try_from(ahead).unwrap_or(i64::MAX)],
+        [i64::try_from(terms.ahead).unwrap_or(i64::MAX)],
     )?;
-    let restored = Restored {
-        pcs: pcs(&transaction)?,
-        sources: sources(&transaction)?,
-        versions,
-        digests,
-        filters: filters::restore(&transaction, now)?,
-        adopted: None,
-    };
     transaction.commit()?;
     Ok(restored)
 }
 
+/// Reads the state and changes nothing, where another program keeps the file from being written (faults.md D3). The
+/// versions go on from the clock: what is shown from now on cannot be noted.
+pub(super) fn restore_unmarked(connection: &mut Connection, terms: &Terms<'_>) -> rusqlite::Result<Restored> {
+    let transaction = connection.transaction()?;
+    read(&transaction, &Terms { is_known: &|_| false, ..*terms })
+}
+
+fn read(transaction: &Transaction<'_>, terms: &Terms<'_>) -> rusqlite::Result<Restored> {
+    let (mut versions, mut digests, ahead, commits) = transaction.query_row(
+        "SELECT occupation, roomMap, schedule, tagMap, iif(clean, 0, ahead),
+             digestRoomMap, digestSchedule, digestTagMap, commits FROM state",
+        [],
+        |row| Ok((versions(row)?, digests(row)?, row.get::<_, i64>(4)?, row.get::<_, i64>(8)?)),
+    )?;
+    if ahead < 0 || !(terms.is_known)(commits) {
+        versions = past(versions, terms.now);
+        digests = None;
+    }
+    Ok(Restored {
+        pcs: pcs(transaction)?,
+        sources: sources(transaction)?,
+        versions,
+        digests,
+        filters: filters::saved(transaction, terms.now)?,
+        adopted: None,
+        salvaged: None,
+    })
+}
+
+/// Versions that are past all that were shown, whoever showed them: in milliseconds the clock has gone further than
+/// any history of changes (as without a history). Where the clock stands wrong they do not fall.
+fn past(versions: Versions, now: i64) -> Versions {
+    let clock = Version(now.max(0).unsigned_abs().saturating_mul(1000));
+    let past = |version: Version| version.max(clock);
+    Versions {
+        occupation: past(versions.occupation),
+        room_map: past(versions.room_map),
+        schedule: past(versions.schedule),
+        tag_map: past(versions.tag_map),
+    }
+}
+
 fn versions(row: &Row<'_>) -> rusqlite::Result<Versions> {
-    let ahead: i64 = row.get(4)?;
+    let ahead = row.get::<_, i64>(4)?.max(0);
     let version = |column| {
         let stored: i64 = row.get(column)?;
         Ok::<_, rusqlite::Error>(Version(stored.saturating_add(ahead).max(0).unsigned_abs()))

@@ -26,18 +26,21 @@ impl Dir {
         names
     }
 
-    /// What a loss of power would leave: the files as they are, without the lock of the living.
+    /// What a loss of power would leave: the files as they are; a copy is not locked.
     pub(super) fn crashed(&self) -> Dir {
         let copy = Dir::new();
-        for name in self.names().iter().filter(|name| !name.ends_with(".lock") && !name.ends_with("-shm")) {
+        for name in self.names().iter().filter(|name| !name.ends_with("-shm")) {
             fs::copy(self.0.path().join(name), copy.0.path().join(name)).unwrap();
+        }
+        if lock::path(&copy.path()).exists() {
+            lock::tests::restamp(&copy.path());
         }
         copy
     }
 }
 
 pub(super) fn open_at(path: &Path) -> Result<(History, Restored), OpenError> {
-    open(&Options { path: path.to_owned(), backlog: 8 })
+    open(&Options { backlog: 8, ..Options::at(path) })
 }
 
 pub(super) fn versions(number: u64) -> Versions {
@@ -108,7 +111,7 @@ async fn an_acknowledged_record_outlasts_a_crash_and_no_shown_version_is_used_ag
     let bound = 8 + writer::BATCH as u64;
 
     // Whatever the setting is at the next start: what counts is the backlog there was.
-    let (after, restored) = open(&Options { path: crashed.path(), backlog: 1 }).unwrap();
+    let (after, restored) = open(&Options { backlog: 1, ..Options::at(&crashed.path()) }).unwrap();
     assert_eq!(states(&restored), ["pc1 wu"]);
     assert_eq!(rows(&crashed.path()), ["pc1 login 1 wu"]);
     assert_eq!((restored.versions, restored.digests), (versions(1 + bound), None));
@@ -121,7 +124,7 @@ async fn an_acknowledged_record_outlasts_a_crash_and_no_shown_version_is_used_ag
 #[tokio::test]
 async fn rows_stand_in_the_order_in_which_they_were_recorded() {
     let dir = Dir::new();
-    let (history, _) = open(&Options { path: dir.path(), backlog: 64 }).unwrap();
+    let (history, _) = open(&Options { backlog: 64, ..Options::at(&dir.path()) }).unwrap();
     let mut acknowledgements = Vec::new();
     for version in 0..500 {
         let place = loop {

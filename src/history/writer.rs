@@ -3,7 +3,7 @@
 
 use super::open::Owned;
 use super::sqlite::Store;
-use super::{CloseError, Commits, Digests, Record, Status};
+use super::{CloseError, Commits, Digests, Record, Status, Trouble, check, lock};
 use crate::core::version::Versions;
 use std::io;
 use std::path::PathBuf;
@@ -45,6 +45,8 @@ struct Shared {
     /// Somebody waits for the end: do not rest long between tries.
     closing: AtomicBool,
     commits: Arc<Commits>,
+    /// SQLite has said that the file is damaged; the next start looks at all of it (faults.md D4).
+    damaged: AtomicBool,
 }
 
 impl Writing {
@@ -90,10 +92,16 @@ impl Writing {
     /// How many records wait, and whether they are getting anywhere.
     pub(super) fn status(&self) -> Status {
         let queued = self.queue.max_capacity() - self.queue.capacity();
-        let ended = self.queue.is_closed().then(|| "the writer has ended".to_owned());
+        let ended = self.queue.is_closed();
+        let trouble = self.trouble.borrow().clone();
+        let damaged = self.shared.damaged.load(Ordering::Relaxed);
+        let named = trouble
+            .clone()
+            .map(|reason| if damaged { Trouble::Damaged { reason } } else { Trouble::Unwritable { reason } });
         Status {
             backlog: queued + self.shared.in_hand.load(Ordering::Relaxed),
-            trouble: self.trouble.borrow().clone().or(ended),
+            trouble: trouble.or_else(|| ended.then(|| "the writer has ended".to_owned())),
+            troubles: named.into_iter().chain(ended.then_some(Trouble::Ended)).collect(),
         }
     }
 }
@@ -167,7 +175,13 @@ impl Writer {
     /// One try. After an error the connection is gone, and the next try opens the file anew and asks it first whether
     /// the transaction took effect after all: a commit may fail after its last byte was written (faults.md D5).
     fn attempt(&mut self, write: impl FnOnce(&mut Store) -> rusqlite::Result<()>) -> Result<(), String> {
-        let text = |error: rusqlite::Error| error.to_string();
+        let text = |error: rusqlite::Error| {
+            if check::is_damage(&error) && !self.shared.damaged.swap(true, Ordering::Relaxed) {
+                tracing::error!(path = %self.path.display(), %error, "the history is damaged; restart the daemon, which saves what can be read");
+                let _ = lock::suspect(&self.path);
+            }
+            error.to_string()
+        };
         let mut store = match self.store.take() {
             Some(store) => store,
             None => Store::open(&self.path).map_err(text)?,
@@ -192,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_took_effect_although_it_failed_is_not_repeated() {
+    fn d5_a_commit_that_took_effect_although_it_failed_is_not_repeated() {
         let dir = Dir::new();
         let owned = super::super::open::open(&dir.path(), 8).unwrap().store;
         let before = owned.store.commits();
@@ -211,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_transaction_is_repeated_whole_with_names_it_forgot() {
+    fn d5_a_failed_transaction_is_repeated_whole_on_a_new_connection() {
         let dir = Dir::new();
         let owned = super::super::open::open(&dir.path(), 8).unwrap().store;
         let mut writer = writer(&dir, None, owned.store.commits());
@@ -234,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_put_in_the_place_of_ours_is_not_written_to() {
+    fn d5_a_file_that_was_put_in_the_place_of_ours_is_not_written_to() {
         let dir = Dir::new();
         let owned = super::super::open::open(&dir.path(), 8).unwrap().store;
         let mut writer = writer(&dir, None, owned.store.commits() + 5);

@@ -33,7 +33,7 @@ fn house() -> House {
 async fn c3_filters_wait_for_the_disk_once_however_often_they_are_set() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.sqlite3");
-    let (history, _) = history::open(&Options { path: path.clone(), backlog: 1000 }).unwrap();
+    let (history, _) = history::open(&Options { backlog: 1000, ..Options::at(&path) }).unwrap();
     let hub = Hub::new(house(), history.clone());
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

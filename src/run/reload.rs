@@ -268,11 +268,12 @@ mod tests {
             load(Some(&file), std::iter::empty(), &[]).unwrap()
         };
         let (old, new) = (setup(""), setup("[[room]]\nkey = \"a\"\n[http]\nhold = \"5s\"\n"));
-        let options = Options { path: dir.path().join("history.sqlite3"), backlog: 1 };
+        let options = Options { backlog: 1, ..Options::at(&dir.path().join("history.sqlite3")) };
         let (history, _) = history::open(&options).unwrap();
         let house = House::new(terms::plan(&old), Remains::default(), None, terms::house(&old));
         let hub = Arc::new(Hub::new(house, history));
         let running = Running {
+            certificates: super::super::tls::open(&setup).unwrap(),
             hub: hub.clone(),
             doors: Doors::of(&old),
             timetables: timetables::plan(&old).unwrap(),

@@ -53,23 +53,34 @@ type Ports = BTreeMap<String, SocketAddr>;
 struct Launch {
     setup: Option<String>,
     sets: Vec<String>,
+    /// What starts the program: it takes the program and its arguments as its last ones.
+    within: Vec<String>,
 }
 
 impl Daemon {
     /// The embedded default setup, with these settings (`key=value`) besides the ports and the history.
     pub(crate) fn start(extra_sets: &[&str]) -> Daemon {
-        Daemon::launch(tempfile::tempdir().unwrap(), Launch { setup: None, sets: owned(extra_sets) })
+        Daemon::launch(tempfile::tempdir().unwrap(), Launch { sets: owned(extra_sets), ..Launch::default() })
     }
 
     /// This setup (TOML), with these settings.
     pub(crate) fn with_setup(setup: &str, extra_sets: &[&str]) -> Daemon {
-        let launch = Launch { setup: Some(setup.to_owned()), sets: owned(extra_sets) };
+        let launch = Launch { setup: Some(setup.to_owned()), sets: owned(extra_sets), ..Launch::default() };
         Daemon::launch(tempfile::tempdir().unwrap(), launch)
     }
 
     /// A directory that already holds a `history.sqlite3`.
     pub(crate) fn on(dir: tempfile::TempDir, extra_sets: &[&str]) -> Daemon {
-        Daemon::launch(dir, Launch { setup: None, sets: owned(extra_sets) })
+        Daemon::launch(dir, Launch { sets: owned(extra_sets), ..Launch::default() })
+    }
+
+    /// The same, started by another program (`sh -c 'umask 0; exec "$@"' sh`).
+    pub(crate) fn within(within: &[&str], dir: tempfile::TempDir, extra_sets: &[&str]) -> Daemon {
+        Daemon::launch(dir, Launch { sets: owned(extra_sets), within: owned(within), ..Launch::default() })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     fn launch(dir: tempfile::TempDir, launch: Launch) -> Daemon {
@@ -311,7 +322,19 @@ fn owned(sets: &[&str]) -> Vec<String> {
 
 /// The program, without what the variables of whoever runs the tests would set.
 pub(crate) fn tkbd() -> Command {
-    let mut command = Command::new(binary());
+    tkbd_within(&[])
+}
+
+/// The same, started by another program.
+pub(crate) fn tkbd_within(within: &[String]) -> Command {
+    let mut command = match within {
+        [] => Command::new(binary()),
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(binary());
+            command
+        }
+    };
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TKBD_") {
             command.env_remove(name);
@@ -321,7 +344,7 @@ pub(crate) fn tkbd() -> Command {
 }
 
 fn spawn(dir: &Path, launch: &Launch) -> (Child, Arc<Mutex<String>>, Ports) {
-    let mut command = tkbd();
+    let mut command = tkbd_within(&launch.within);
     command.arg("run");
     if let Some(setup) = &launch.setup {
         let file = dir.join("setup.toml");

@@ -2,11 +2,12 @@
 //! another file.
 
 use super::super::open::{beside, sync_directory};
+use super::super::rights::create;
 use super::super::sqlite::BUSY;
 use super::{Failure, TABLES};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,8 @@ impl Part {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
+        // Of the file that it is made of others may have known; of a copy nobody does (faults.md O7).
+        let file = create(&part.0)?;
         let mut copy = Connection::open(&part.0)?;
         if Backup::new(source, &mut copy)?.step(-1)? != StepResult::Done {
             return Err(Failure::Unequal("the copy was not finished".into()));
@@ -60,8 +63,6 @@ impl Part {
             return Err(Failure::Unequal("the copy is not what it was made of".into()));
         }
         copy.close().map_err(|(_, error)| error)?;
-        let file = File::open(&part.0)?;
-        file.set_permissions(fs::metadata(path)?.permissions())?;
         file.sync_all()?;
         Ok(part)
     }

@@ -1,0 +1,24 @@
+//! From a setup to a copy of its history, while a daemon runs with it or none does.
+
+use crate::history::{self, BackupError, Progress};
+use crate::setup::Setup;
+use std::path::Path;
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoBackup {
+    /// The setup keeps none.
+    #[error("this setup keeps no history (history.enabled is false)")]
+    NoHistory,
+    /// It cannot be copied.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+}
+
+/// Copies the history of `setup` to `copy`; returns its size in bytes.
+pub(crate) fn backup(setup: &Setup, copy: &Path, told: impl FnMut(Progress)) -> Result<u64, NoBackup> {
+    if !setup.history.enabled {
+        return Err(NoBackup::NoHistory);
+    }
+    Ok(history::backup(&setup.history.db, copy, told)?)
+}
