@@ -5,6 +5,8 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
 
 use common::{Channel, Daemon, HistoryRow, entry, get, only};
 use rusqlite::{Connection, params};
@@ -192,4 +194,113 @@ fn an_empty_database_of_the_original_is_an_empty_history() {
     daemon.set("hg075pc01", "wf");
     daemon.restart();
     assert_eq!(daemon.whole().occupation["hg075pc01"], "wf");
+}
+
+/// What the tables hold, whichever schema they have: the text of names, the rows in their order.
+fn content(file: &Path) -> (bool, Vec<(String, String, i64, String)>) {
+    let connection = Connection::open(file).unwrap();
+    let is_new: bool = connection
+        .query_row("SELECT count(*) FROM pragma_table_info('pcs') WHERE name = 'damaged'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let tables: i64 = connection
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('pcs', 'sources', 'occupationUpdates')",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let left: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'original_%'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!((tables, left), (3, 0), "neither old nor new");
+    let sql =
+        "SELECT CAST(p.name AS TEXT), CAST(s.name AS TEXT), u.datetime, u.occupation FROM occupationUpdates u
+                   JOIN pcs p ON p.id = u.pc JOIN sources s ON s.id = u.source ORDER BY u.id";
+    let mut statement = connection.prepare(sql).unwrap();
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let rows = statement.query_map([], row).unwrap().map(Result::unwrap).collect();
+    (is_new, rows)
+}
+
+#[test]
+fn d8_an_adoption_that_is_killed_anywhere_leaves_the_old_file_or_the_new_one() {
+    const ROWS: usize = 15_000;
+    let start = |dir: &Path| {
+        common::tkbd()
+            .args(["run", "--set", "http.listen=127.0.0.1:0", "--set", "push.listen=127.0.0.1:0"])
+            .args(["--set", "history.db=history.sqlite3"])
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let made = tempfile::tempdir().unwrap();
+    let original = Original::new(&made.path().join("history.sqlite3"));
+    let source = original.named("sources", "hub");
+    let pcs: Vec<i64> =
+        ["hg075pc01", "007", "1e999", "hg075pc01", "bibpc01"].map(|name| original.named("pcs", name)).into();
+    original.connection.execute_batch("BEGIN").unwrap();
+    for i in 0..ROWS {
+        original.row(
+            pcs[i % 5],
+            source,
+            1_290_000_000 + i64::try_from(i / 3).unwrap(),
+            ["wf", "wu", "o"][i % 3],
+        );
+    }
+    original.connection.execute_batch("COMMIT").unwrap();
+    drop(original);
+    let (_, rows) = content(&made.path().join("history.sqlite3"));
+    assert_eq!(rows.len(), ROWS);
+
+    // How long it takes here and now, so that the kills fall into it.
+    let copy = || {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(made.path().join("history.sqlite3"), dir.path().join("history.sqlite3")).unwrap();
+        dir
+    };
+    let begun = Instant::now();
+    let mut daemon = Daemon::on(copy(), &[]);
+    let whole = begun.elapsed();
+    assert_eq!(daemon.terminate().code(), Some(0));
+    let (is_new, adopted) = content(&daemon.history_file());
+    assert!(is_new && adopted == rows);
+
+    let (mut old, mut new) = (0, 0);
+    for kill in 0..10 {
+        let dir = copy();
+        let mut child = start(dir.path());
+        std::thread::sleep(whole * kill / 8);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Looked at in a copy, since to open it is to take back what was cut short.
+        let looked_at = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), looked_at.path().join(file.file_name())).unwrap();
+        }
+        let (is_new, found) = content(&looked_at.path().join("history.sqlite3"));
+        assert!(found == rows, "killed after {kill}/8: {} rows of {ROWS}, or others", found.len());
+        if is_new {
+            new += 1
+        } else {
+            old += 1
+        }
+        // The next start ends it, with a copy of what there was.
+        let mut daemon = Daemon::on(dir, &[]);
+        assert_eq!(
+            daemon.whole().occupation["bibpc01"],
+            rows.iter().rev().find(|row| row.0 == "bibpc01").unwrap().3
+        );
+        assert_eq!(daemon.terminate().code(), Some(0));
+        let (is_new, found) = content(&daemon.history_file());
+        assert!(is_new && found == rows);
+        let (is_new, kept) = content(&daemon.dir().join("history.sqlite3.original"));
+        assert!(!is_new && kept == rows);
+    }
+    println!("killed in {whole:?} of an adoption: {old} old files, {new} new ones");
+    assert!(old > 0, "no kill came in time");
 }

@@ -67,7 +67,7 @@ pub(super) fn content(path: &Path, is_suspect: bool) -> (Result<(), String>, boo
     if let Err(what) = log(&log_file) {
         return (Err(what), true);
     }
-    if !has_log && size % page_size(path) != 0 {
+    if !has_log && !size.is_multiple_of(page_size(path)) {
         return (Err("its last page is cut short".into()), true);
     }
     if size > AT_ONCE && !is_suspect {

@@ -128,7 +128,7 @@ fn prepare(path: &Path, backlog: usize, lock: &mut Lock) -> Result<(Restored, St
         Look::Foreign => return Err(foreign(path).into()),
         Look::Damaged(what) => return Err(Failure::Damaged(what.into())),
         Look::Empty if !path.exists() => {
-            drop(rights::create(path).map_err(|error| OpenError::io(path, &error))?)
+            rights::create(path).map_err(|error| OpenError::io(path, &error))?;
         }
         Look::Empty | Look::Database => {}
     }

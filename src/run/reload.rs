@@ -273,7 +273,7 @@ mod tests {
         let house = House::new(terms::plan(&old), Remains::default(), None, terms::house(&old));
         let hub = Arc::new(Hub::new(house, history));
         let running = Running {
-            certificates: super::super::tls::open(&setup).unwrap(),
+            certificates: super::super::tls::open(&old).unwrap(),
             hub: hub.clone(),
             doors: Doors::of(&old),
             timetables: timetables::plan(&old).unwrap(),

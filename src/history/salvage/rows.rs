@@ -66,29 +66,23 @@ impl Rows<'_> {
     fn after(&self, table: &str, last: i64) -> Option<i64> {
         let sql = format!("SELECT id FROM {table} WHERE id >= ?1 ORDER BY id LIMIT 1");
         let mut look = self.0.prepare_cached(&sql).ok()?;
-        let mut at = |id: i64| look.query_row([id], |row| row.get::<_, i64>(0));
-        let start = last.max(0);
-        let (mut wrong, mut step) = (start, 1_i64);
-        let mut right = loop {
-            let id = start.checked_add(step)?;
-            match at(id) {
-                Ok(found) if found >= id => break id,
-                Ok(_) => wrong = id,
-                // Past the last row: what is before it may still be read.
-                Err(rusqlite::Error::QueryReturnedNoRows) => break id,
-                Err(_) => wrong = id,
-            }
-            step = step.checked_mul(2)?;
+        let mut is_right = |id: i64| match look.query_row([id], |row| row.get::<_, i64>(0)) {
+            Ok(found) => found >= id,
+            // Past the last row: what is before it may still be read.
+            Err(error) => matches!(error, rusqlite::Error::QueryReturnedNoRows),
         };
+        let start = last.max(0);
+        let (mut wrong, mut right, mut step) = (start, start.checked_add(1)?, 1_i64);
+        while !is_right(right) {
+            wrong = right;
+            step = step.checked_mul(2)?;
+            right = start.checked_add(step)?;
+        }
         while right - wrong > 1 {
             let middle = wrong + (right - wrong) / 2;
-            match at(middle) {
-                Ok(found) if found >= middle => right = middle,
-                Err(rusqlite::Error::QueryReturnedNoRows) => right = middle,
-                _ => wrong = middle,
-            }
+            if is_right(middle) { right = middle } else { wrong = middle }
         }
-        at(right).ok()
+        self.0.query_row(&sql, [right], |row| row.get(0)).ok()
     }
 
     /// The recorded versions and how far those shown may have been past them, and the number of transactions.
