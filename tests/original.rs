@@ -285,9 +285,9 @@ fn d8_an_adoption_that_is_killed_anywhere_leaves_the_old_file_or_the_new_one() {
         let (is_new, found) = content(&looked_at.path().join("history.sqlite3"));
         assert!(found == rows, "killed after {kill}/8: {} rows of {ROWS}, or others", found.len());
         if is_new {
-            new += 1
+            new += 1;
         } else {
-            old += 1
+            old += 1;
         }
         // The next start ends it, with a copy of what there was.
         let mut daemon = Daemon::on(dir, &[]);
