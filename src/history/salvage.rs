@@ -40,6 +40,8 @@ enum Failure {
     Io(#[from] io::Error),
     #[error("{0}")]
     Schema(#[from] refinery::Error),
+    #[error("schema {found} is later than {known}")]
+    Newer { found: i64, known: i64 },
 }
 
 impl Failure {
@@ -47,6 +49,7 @@ impl Failure {
         match self {
             Failure::Sqlite(error) => OpenError::sqlite(path, &error),
             Failure::Io(error) => OpenError::io(path, &error),
+            Failure::Newer { found, known } => OpenError::Newer { path: path.to_owned(), found, known },
             Failure::Schema(error) => OpenError::Damaged {
                 path: path.to_owned(),
                 reason: format!("it cannot be salvaged: {error}"),
@@ -68,7 +71,11 @@ pub(super) fn salvage(path: &Path, reason: &str) -> Result<Salvaged, OpenError> 
         }
         Ok(salvaged)
     };
-    let salvaged = salvaged(path).map_err(|failure: Failure| failure.of(path))?;
+    let salvaged = salvaged(path).map_err(|failure: Failure| {
+        // What was begun is of no use, and the next try begins anew.
+        let _ = clear(path, &[PART, MENDED]);
+        failure.of(path)
+    })?;
     let Salvaged { damaged, rows, lost, pcs, sources, filters, has_versions } = &salvaged;
     let damaged = damaged.display();
     tracing::error!(
@@ -170,7 +177,10 @@ fn build(path: &Path) -> Result<Salvaged, Failure> {
     schema::runner().set_grouped(true).run(&mut new)?;
     let transaction = new.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let salvaged = match source(path)? {
-        Some(old) => bring(&Rows::of(&old), &transaction)?,
+        Some(old) => {
+            is_known(&old)?;
+            bring(&Rows::of(&old), &transaction)?
+        }
         None => {
             begin(&transaction, None)?;
             Salvaged::default()
@@ -184,6 +194,17 @@ fn build(path: &Path) -> Result<Salvaged, Failure> {
     fs::File::open(&part)?.sync_all()?;
     clear(path, &[MENDED])?;
     Ok(salvaged)
+}
+
+/// A later release may keep what this one would leave behind: then it is for that one to salvage.
+fn is_known(old: &Connection) -> Result<(), Failure> {
+    let sql = "SELECT max(version) FROM refinery_schema_history";
+    let found = old.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap_or_default();
+    let known = schema::runner().get_migrations().iter().map(|one| i64::from(one.version())).max();
+    match known.unwrap_or_default() {
+        known if found > known => Err(Failure::Newer { found, known }),
+        _ => Ok(()),
+    }
 }
 
 /// The damaged file, as far as its tables can be found; or a copy of it with its first page mended.

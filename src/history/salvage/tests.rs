@@ -294,3 +294,18 @@ async fn d4_damage_that_is_met_while_running_is_told_and_salvaged_at_the_next_st
     assert!(again.versions.occupation >= restored.versions.occupation);
     assert!(again.pcs.len() <= truth.states.len());
 }
+
+#[tokio::test]
+async fn d4_a_damaged_file_of_a_later_release_is_left_to_that() {
+    let (dir, _) = lived(true).await;
+    let connection = Connection::open(dir.path()).unwrap();
+    let later = "INSERT INTO refinery_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')";
+    connection.execute_batch(later).unwrap();
+    connection.close().unwrap();
+    let last = fs::read(dir.path()).unwrap().len() - 4096;
+    garbage(last, 4096)(&dir.path());
+    let damaged = fs::read(dir.path()).unwrap();
+    assert!(matches!(open_at(&dir.path()), Err(OpenError::Newer { found: 99, known: 1, .. })));
+    assert!(fs::read(dir.path()).unwrap() == damaged && put_aside(&dir.path()).is_empty());
+    assert!(!dir.names().iter().any(|name| name.contains("salvage")), "{:?}", dir.names());
+}
