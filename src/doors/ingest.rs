@@ -120,7 +120,7 @@ impl Ingest {
                 Came::Left | Came::Nothing => return,
             };
             let response = self.answer(&request).await;
-            let sent = response.send(connection.socket(), &request).await;
+            let sent = response.send(&connection, &request).await;
             if !sent.is_ok_and(Persistence::stays) {
                 break;
             }

@@ -207,7 +207,7 @@ impl Web {
                             true
                         }
                         Err(refusal) => {
-                            let sent = Box::pin(refusal.send_plain(connection.socket(), persistence)).await;
+                            let sent = Box::pin(refusal.send_plain(&connection, persistence)).await;
                             sent.is_ok_and(Persistence::stays)
                         }
                     }
@@ -238,6 +238,6 @@ impl Web {
                 Err(response) => response,
             }
         };
-        response.send(connection.socket(), &request).await.is_ok_and(Persistence::stays)
+        response.send(connection, &request).await.is_ok_and(Persistence::stays)
     }
 }

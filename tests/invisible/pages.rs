@@ -46,6 +46,8 @@ pub(crate) struct Watched {
 pub(crate) struct Page {
     stage: Stage,
     stream: Option<TcpStream>,
+    /// Since when it has this connection.
+    connected: Option<Instant>,
     /// Whether this connection has carried an answer before.
     used: bool,
     read: Vec<u8>,
@@ -209,7 +211,9 @@ impl Loop {
         page.used = false;
         page.read.clear();
         page.stage = Stage::Connecting;
-        Ok(())
+        page.connected = Some(Instant::now());
+        // On one machine it is connected as a rule, and then no time is lost.
+        self.connected(number)
     }
 
     fn connected(&mut self, number: usize) -> Result<(), String> {
@@ -295,7 +299,8 @@ impl Loop {
         let repairs = page.used && page.read.is_empty();
         if !repairs && !may_be_cut {
             let part = if page.read.is_empty() { "without an answer" } else { "within an answer" };
-            return Err(format!("{why} {part}, on a connection of its own"));
+            let age = page.connected.map(|since| since.elapsed()).unwrap_or_default();
+            return Err(format!("{why} {part}, {age:.1?} after it was made; it had asked: {was_asking}"));
         }
         page.read.clear();
         page.cut_off.get_or_insert_with(Instant::now);

@@ -2,7 +2,7 @@
 
 use super::admit::{Admit, Refusal};
 use super::reader::{self, Read};
-use super::request::{self, Request, Target, Whole};
+use super::request::{self, Persistence, Request, Target, Whole};
 use super::socket::{Socket, Turn};
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// What a request may be, and how long it may take.
@@ -58,6 +58,8 @@ pub struct Connection {
     /// Read beyond the last request.
     rest: Bytes,
     limits: Arc<Limits>,
+    /// When it was accepted, as long as no request has come.
+    unused_since: Option<Instant>,
 }
 
 /// Bytes that a client may send while its request is held. More is not read until that is answered.
@@ -90,12 +92,19 @@ enum Next<T> {
 impl Connection {
     /// A connection that was accepted just now.
     pub fn new(socket: Arc<Socket>, limits: Arc<Limits>) -> Connection {
-        Connection { socket, rest: Bytes::new(), limits }
+        Connection { socket, rest: Bytes::new(), limits, unused_since: Some(Instant::now()) }
     }
 
     /// Its socket.
     pub fn socket(&self) -> &Arc<Socket> {
         &self.socket
+    }
+
+    /// What becomes of it after an answer that is written now: when the daemon is to stop it ends, unless another
+    /// request has come.
+    pub fn persistence(&self, asked: Persistence) -> Persistence {
+        let more = !self.rest.is_empty() || self.socket.is_stopping() && self.socket.has_more();
+        if more { asked } else { self.socket.persistence(asked) }
     }
 
     /// Waits for the answer to the last request, if that is held, and then for the next. What is refused is
@@ -132,12 +141,15 @@ impl Connection {
     }
 
     /// Whether something comes though the daemon is to stop. A request may be on its way, of a client that was just
-    /// answered or has just connected: it is waited for as long as that takes on a slow network, and then answered.
-    /// After that the client is told that the connection ends; a request that crosses with this is sent anew by
-    /// browsers, which know that a connection they had before may end.
+    /// answered: it is waited for as long as that takes on a slow network, and then answered. After that the client
+    /// is told that the connection ends; a request that crosses with this is sent anew by browsers, which know that a
+    /// connection may end that they have had for a while. Of one that was just made for a request they do not, so
+    /// that such a request is waited for longer.
     async fn comes_still(&self) -> bool {
         const FOR: Duration = Duration::from_millis(500);
-        timeout(FOR, poll_fn(|cx| self.socket.poll_read_ready(cx))).await.is_ok()
+        const FIRST: Duration = Duration::from_secs(2);
+        let first = self.unused_since.map_or(Duration::ZERO, |since| FIRST.saturating_sub(since.elapsed()));
+        timeout(FOR.max(first), poll_fn(|cx| self.socket.poll_read_ready(cx))).await.is_ok()
     }
 
     /// Ends the connection such that the client can read the last answer: a socket that is closed with
@@ -191,6 +203,7 @@ impl Connection {
             if !self.socket.begin() {
                 return Poll::Ready(Next::Ended);
             }
+            self.unused_since = None;
             let (next, done) =
                 self.plain(read, door).or_else(|| self.whole(read, door)).unwrap_or((Next::Some, 0));
             if let Some(rest) = read.get(done..).filter(|rest| !rest.is_empty()) {

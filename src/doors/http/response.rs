@@ -1,5 +1,6 @@
 //! An answer, and how it is written.
 
+use super::connection::Connection;
 use super::request::{Persistence, Request};
 use super::socket::Socket;
 use bytes::Bytes;
@@ -66,25 +67,27 @@ impl Response {
     ///
     /// # Errors
     /// When the connection breaks, or its reader is too slow.
-    pub async fn send(&self, socket: &Socket, request: &Request) -> io::Result<Persistence> {
-        self.write(socket, request.persistence(), self.head_only || request.method == Method::HEAD).await
+    pub async fn send(&self, connection: &Connection, request: &Request) -> io::Result<Persistence> {
+        let head_only = self.head_only || request.method == Method::HEAD;
+        let persistence = connection.persistence(request.persistence());
+        self.write(connection.socket(), persistence, head_only).await.map(|()| persistence)
     }
 
     /// Writes it as the answer to a plain request, and says what becomes of the connection.
     ///
     /// # Errors
     /// When the connection breaks, or its reader is too slow.
-    pub async fn send_plain(&self, socket: &Socket, persistence: Persistence) -> io::Result<Persistence> {
-        self.write(socket, persistence, false).await
+    pub async fn send_plain(&self, connection: &Connection, asked: Persistence) -> io::Result<Persistence> {
+        let persistence = connection.persistence(asked);
+        self.write(connection.socket(), persistence, false).await.map(|()| persistence)
     }
 
     /// Writes it as the last answer of a connection.
     pub(super) async fn send_last(&self, socket: &Socket) -> io::Result<()> {
-        self.write(socket, Persistence::Closes, self.head_only).await.map(drop)
+        self.write(socket, Persistence::Closes, self.head_only).await
     }
 
-    async fn write(&self, socket: &Socket, asked: Persistence, head_only: bool) -> io::Result<Persistence> {
-        let persistence = socket.persistence(asked);
+    async fn write(&self, socket: &Socket, persistence: Persistence, head_only: bool) -> io::Result<()> {
         // Writing to memory cannot fail.
         let mut head = Vec::new();
         let reason = self.status.canonical_reason().unwrap_or_default();
@@ -95,8 +98,7 @@ impl Response {
         }
         let _ = write!(head, "\r\n{}Content-Length: {}\r\n\r\n", persistence.line(), self.body.len());
         let body = if head_only { &[] } else { &self.body[..] };
-        socket.write_on(&[&head, body], 0).await?;
-        Ok(persistence)
+        socket.write_on(&[&head, body], 0).await
     }
 }
 

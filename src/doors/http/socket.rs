@@ -6,6 +6,7 @@ use super::session::Session;
 use atomic_waker::AtomicWaker;
 use socket2::SockRef;
 use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, Shutdown};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
@@ -144,6 +145,11 @@ impl Socket {
     /// last, and says so. A client that were not told would send its next request to a connection that ends.
     pub fn persistence(&self, asked: Persistence) -> Persistence {
         if self.is_stopping() { Persistence::Closes } else { asked }
+    }
+
+    /// Whether bytes have come that are yet to be read.
+    pub(super) fn has_more(&self) -> bool {
+        self.plain().peek(&mut [MaybeUninit::uninit()]).is_ok_and(|n| n > 0)
     }
 
     /// From one turn to the next; false when it was not that one.
