@@ -10,6 +10,7 @@
 //! - [`health`] how the daemon is doing: told by all, read by one door.
 //! - [`history`] what happened, in SQLite, on its own threads.
 //! - [`setup`] what an administrator wrote, and what it means.
+//! - [`listeners`] the sockets: bound here, handed in, or taken over.
 //! - [`client`] the other side of the wire, for [`commands`].
 
 pub mod client;
