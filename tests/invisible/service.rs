@@ -130,9 +130,12 @@ impl Process {
         let log = BufReader::new(child.stderr.take().unwrap());
         let (tell, lines) = mpsc::channel();
         std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        // From here on it ends with the trial, also where that fails.
+        let mut process = Process { child, lines, http: nowhere, push: nowhere };
         let mut seen = Vec::new();
         let mut address = |door: &str| loop {
-            let Ok(line) = lines.recv_timeout(GUARD) else {
+            let Ok(line) = process.lines.recv_timeout(GUARD) else {
                 panic!("it does not serve:\n{}", seen.join("\n"))
             };
             let line: serde_json::Value = serde_json::from_str(&line).unwrap_or(line.into());
@@ -143,7 +146,8 @@ impl Process {
             }
         };
         let (http, push) = (address("joyce"), address("push"));
-        Process { child, lines, http, push }
+        (process.http, process.push) = (http, push);
+        process
     }
 
     /// Sees it end, in order, and with nothing in its log that it would be ashamed of.
