@@ -246,7 +246,7 @@ fn all_answers_come_at_once_and_in_the_order_of_their_messages() {
 }
 
 #[test]
-fn what_waits_for_a_channel_is_given_at_once_and_all_of_it() {
+fn c4_what_waits_for_a_channel_is_given_at_once_and_all_of_it() {
     let daemon = Daemon::start(&[]);
     let mut channel = Channel::with_filter(&daemon, &Value::Null);
     daemon.set("hg075pc01", "wf");
@@ -427,7 +427,7 @@ fn c1_a_client_that_leaves_while_held_loses_nothing() {
 }
 
 #[test]
-fn a_channel_nobody_asks_for_ends_and_the_same_name_is_welcomed_with_the_filter_it_had() {
+fn c3_f4_a_channel_nobody_asks_for_ends_and_the_same_name_is_welcomed_with_the_filter_it_had() {
     let daemon = Daemon::start(&["http.channel_expiry=1s"]);
     daemon.push("seed", &json!({"hg075pc01": entry("wf"), "printer7": entry("o")}));
     let mut channel = Channel::with_filter(&daemon, &json!(["hg"]));
@@ -888,7 +888,7 @@ fn a_filtered_channel_is_told_what_matches_and_sees_versions_jump() {
 }
 
 #[test]
-fn a_room_map_naming_a_new_pc_comes_before_the_update_and_a_schedule_follows_it() {
+fn f3_a_room_map_naming_a_new_pc_comes_before_the_update_and_a_schedule_follows_it() {
     let daemon = Daemon::start(&[]);
     let mut all = Channel::with_filter(&daemon, &Value::Null);
     let mut tagged = Channel::with_filter(&daemon, &json!(["hg"]));
@@ -935,7 +935,7 @@ fn a_new_pc_is_told_to_those_who_want_the_room_map_alone() {
 }
 
 #[test]
-fn what_waits_is_merged_into_one_message_that_carries_occupation() {
+fn c4_f2_what_waits_is_merged_into_one_message_that_carries_occupation() {
     let daemon = Daemon::start(&[]);
     daemon.push("seed", &json!({"hg075pc01": entry("o"), "hg075pc02": entry("o"), "hg075pc03": entry("o")}));
     let mut channel = Channel::with_filter(&daemon, &Value::Null);
@@ -959,7 +959,7 @@ fn what_waits_is_merged_into_one_message_that_carries_occupation() {
 }
 
 #[test]
-fn a_reply_has_one_occupation_however_often_it_is_asked_for() {
+fn f2_a_reply_has_one_occupation_however_often_it_is_asked_for() {
     let daemon = Daemon::start(&[]);
     daemon.push("seed", &json!({"hg075pc01": entry("o")}));
     let mut channel = Channel::with_filter(&daemon, &Value::Null);

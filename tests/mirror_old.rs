@@ -284,7 +284,7 @@ impl OldSlave {
 }
 
 #[test]
-fn an_old_slave_follows_a_mirror_and_ends_with_its_states() {
+fn f2_an_old_slave_follows_a_mirror_and_ends_with_its_states() {
     let master = Daemon::start(&[]);
     let mirror = Daemon::with_setup(&format!("[mirror]\nmaster = \"http://{}\"\n", master.joyce()), &[]);
     let slave = OldSlave::start(mirror.joyce(), "LbF+31V/");

@@ -170,7 +170,7 @@ fn p1_a_network_of_the_list_admits_its_addresses() {
 }
 
 #[test]
-fn p2_a_forwarding_header_from_a_peer_that_is_no_proxy_is_refused() {
+fn p2_f7_a_forwarding_header_from_a_peer_that_is_no_proxy_is_refused() {
     let daemon = Daemon::start(&[]);
     for (name, value) in [
         ("X-Forwarded-For", "127.0.0.1"),
@@ -464,7 +464,7 @@ fn unchanged(daemon: &Daemon, before: &common::Whole, rows: usize, after: &str) 
 }
 
 #[test]
-fn p6_one_bad_entry_makes_the_whole_push_bad_and_every_bad_entry_is_named() {
+fn p6_f5_one_bad_entry_makes_the_whole_push_bad_and_every_bad_entry_is_named() {
     let daemon = Daemon::start(&[]);
     daemon.push("seed", &json!({"hg075pc01": entry("o"), "hg075pc02": entry("o")}));
     let before = daemon.whole();
@@ -891,7 +891,7 @@ fn s3_names_in_refused_pushes_take_no_room() {
 // ------------------------------------------------------------------------------------------------------------ setups
 
 #[test]
-fn a_mistake_in_a_setup_is_told_and_ends_with_78_before_anything_is_touched() {
+fn o1_a_mistake_in_a_setup_is_told_and_ends_with_78_before_anything_is_touched() {
     let good = campus_setup("[http]\nhold = \"20s\"\n[push]\nallow = [\"127.0.0.1\"]\n", &["hg"]);
     let cases = [
         ("an unknown table", format!("{good}\n[htpp]\nhold = \"20s\"\n")),

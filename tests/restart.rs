@@ -67,7 +67,7 @@ fn state_versions_and_history_are_back_after_a_crash() {
 }
 
 #[test]
-fn a_repeated_push_changes_nothing_after_a_restart_either() {
+fn p7_a_repeated_push_changes_nothing_after_a_restart_either() {
     let mut daemon = lived_in(&[]);
     let (before, rows) = (daemon.whole(), daemon.history(1000));
     daemon.restart();
@@ -187,7 +187,7 @@ fn c6_a_known_token_has_its_filter_and_its_snapshots_back_after_an_orderly_end()
 }
 
 #[test]
-fn c6_a_known_token_has_its_filter_and_its_snapshots_back_after_a_crash() {
+fn c6_f4_a_known_token_has_its_filter_and_its_snapshots_back_after_a_crash() {
     let mut daemon = lived_in(&[]);
     let body = json!(["slave", everything(), get("occupation")]).to_string();
     assert_eq!(daemon.ask(&Request::post("/").body(body)).status, 200);
@@ -227,7 +227,7 @@ fn c6_a_client_that_was_held_during_the_restart_asks_again_and_goes_on() {
 }
 
 #[test]
-fn sigterm_answers_every_held_request_empty_and_ends_with_0() {
+fn o2_sigterm_answers_every_held_request_empty_and_ends_with_0() {
     let mut daemon = lived_in(&[]);
     let mut channels: Vec<Channel> = (0..100).map(|_| Channel::with_filter(&daemon, &Value::Null)).collect();
     let mut pages = Vec::new();
@@ -331,7 +331,7 @@ fn o2_pushes_that_wait_for_a_place_are_answered_before_the_end() {
 }
 
 #[test]
-fn sigterm_does_not_wait_for_clients_that_send_half_a_request() {
+fn o2_sigterm_does_not_wait_for_clients_that_send_half_a_request() {
     let mut daemon = Daemon::start(&[]);
     let mut halves = [daemon.connect(), daemon.connect(), daemon.connect_push(), daemon.connect_push()];
     halves[0].send(b"GET /?m=");
@@ -341,7 +341,7 @@ fn sigterm_does_not_wait_for_clients_that_send_half_a_request() {
 }
 
 #[test]
-fn sigterm_does_not_wait_for_connections_that_were_never_used() {
+fn o2_sigterm_does_not_wait_for_connections_that_were_never_used() {
     let mut daemon = Daemon::start(&[]);
     let unused = [daemon.connect(), daemon.connect_push()];
     daemon.settle();
@@ -404,7 +404,7 @@ fn a_crash_in_the_middle_of_a_body_leaves_nothing_of_it() {
 }
 
 #[test]
-fn a_daemon_whose_log_nobody_reads_any_more_still_ends_in_order() {
+fn o6_a_daemon_whose_log_nobody_reads_any_more_still_ends_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let mut daemon = common::tkbd()
         .args(["run", "--set", "http.listen=127.0.0.1:0", "--set", "push.listen=127.0.0.1:0"])

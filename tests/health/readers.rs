@@ -29,7 +29,7 @@ fn figures_are_for_the_addresses_that_are_listed_and_health_for_everybody() {
 }
 
 #[test]
-fn a_proxy_on_this_host_does_not_lend_its_address() {
+fn f7_a_proxy_on_this_host_does_not_lend_its_address() {
     let daemon = Daemon::start(&[]);
     assert_eq!(get(&daemon, "/metrics", &[]).status, 200);
     for (name, value) in [
