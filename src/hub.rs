@@ -10,7 +10,7 @@ use crate::core::channel::{ChannelId, HoldId};
 use crate::core::house::House;
 use crate::core::lineage::{InstanceId, Lineage, Link};
 use crate::core::message::{HistoricRange, HistoricUpdate};
-use crate::core::poll::{Census, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
+use crate::core::poll::{Census, Delivery, NoChannel, Outcome, Poll, Receipt, Reply};
 use crate::core::push::{Push, Refused};
 use crate::core::room::RoomKey;
 use crate::core::schedule::Reservation;
@@ -23,6 +23,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
+mod turned_away;
 mod unsaved;
 
 use unsaved::Unsaved;
@@ -74,6 +75,12 @@ pub struct Pushed {
 #[must_use = "requests that were taken out are answered by nobody else"]
 #[derive(Default)]
 pub struct Deliveries(Vec<(Delivery, Recipients)>);
+
+/// The channel of a request, and by what it is to be withdrawn if it is held.
+pub type Held = (ChannelId, Option<HoldId>);
+
+/// A request for which no channel could be had, and who waits for its answer.
+pub type TurnedAway = (Box<NoChannel>, Box<dyn Recipient>);
 
 type Recipients = Vec<(ChannelId, Box<dyn Recipient>)>;
 
@@ -237,16 +244,21 @@ impl Hub {
     /// the latter case, returns by what it is to be withdrawn if its client leaves.
     ///
     /// # Errors
-    /// When it would need a new channel, and there are as many as there may be.
-    pub fn poll(
-        &self,
-        poll: Poll,
-        recipient: Box<dyn Recipient>,
-        now: Instant,
-    ) -> Result<Option<(ChannelId, HoldId)>, TooManyChannels> {
+    /// When it would need a new channel, and none can be had: with the recipient, who is not answered yet.
+    pub fn poll(&self, poll: Poll, recipient: Box<dyn Recipient>, now: Instant) -> Result<Held, TurnedAway> {
         let token = poll.token.clone();
         let mut inner = self.lock();
-        let polled = inner.house.poll(poll, now)?;
+        let polled = match inner.house.poll(poll, now) {
+            Ok(polled) => polled,
+            Err(mut none) => {
+                let is_early = inner.note_put_off(token, &mut none, now);
+                drop(inner);
+                if is_early {
+                    self.earlier.notify_one();
+                }
+                return Err((none, recipient));
+            }
+        };
         let channel = polled.channel;
         let older = polled.superseded.and_then(|hold| inner.take_one(channel, hold));
         if let Some(filter) = polled.filter {
@@ -256,11 +268,10 @@ impl Hub {
             Outcome::Answer(reply) => (None, Some((recipient, reply))),
             Outcome::Hold(hold) => {
                 inner.keep(channel, hold, recipient);
-                (Some((channel, hold)), None)
+                (Some(hold), None)
             }
         };
-        let next = inner.next_deadline();
-        let earlier = inner.alarm.is_none_or(|alarm| next.is_some_and(|next| next < alarm));
+        let earlier = inner.is_early();
         drop(inner);
         if earlier {
             self.earlier.notify_one();
@@ -271,16 +282,16 @@ impl Hub {
         if let Some((recipient, reply)) = answer {
             recipient.deliver(reply);
         }
-        Ok(held)
+        Ok((channel, held))
     }
 
-    /// The client of a held request has left.
-    pub fn withdraw(&self, channel: ChannelId, hold: HoldId, now: Instant) {
+    /// The client of a held request has left. False where it was answered before.
+    pub fn withdraw(&self, channel: ChannelId, hold: HoldId, now: Instant) -> bool {
         let mut inner = self.lock();
         inner.house.withdraw(channel, hold, now);
         let left = inner.take_one(channel, hold);
         drop(inner);
-        drop(left);
+        left.is_some()
     }
 
     /// A reply could not be handed over whole. If a newer request is held on that channel meanwhile, it
@@ -399,6 +410,12 @@ impl Hub {
 impl Inner {
     fn next_deadline(&self) -> Option<Instant> {
         [self.house.next_deadline(), self.unsaved.due()].into_iter().flatten().min()
+    }
+
+    /// Whether a deadline comes earlier than the clock expects.
+    fn is_early(&self) -> bool {
+        let next = self.next_deadline();
+        self.alarm.is_none_or(|alarm| next.is_some_and(|next| next < alarm))
     }
 
     fn keep(&mut self, channel: ChannelId, hold: HoldId, recipient: Box<dyn Recipient>) {

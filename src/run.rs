@@ -1,9 +1,10 @@
 //! From a setup to a daemon that serves, and to its end.
 
 use crate::core::house::{House, Terms};
+use crate::core::origins::Share;
 use crate::core::state::{Growth, Plan, Remains};
 use crate::core::version::{Version, Versions};
-use crate::doors::http::Limits;
+use crate::doors::http::{Limits, Patience, Places, Shares};
 use crate::doors::ingest::{self, Ingest};
 use crate::doors::joyce::Joyce;
 use crate::doors::{Porch, Web};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) mod descriptors;
 mod mirror;
 pub(crate) mod timetables;
 
@@ -29,6 +31,9 @@ const MAX_REMEMBERED: usize = 50_000;
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Fewer files may be open than are needed.
+    #[error(transparent)]
+    Descriptors(#[from] descriptors::TooFewFiles),
     /// The history cannot be opened.
     #[error(transparent)]
     History(#[from] OpenError),
@@ -55,7 +60,10 @@ impl RunError {
             )
             | RunError::Close(_)
             | RunError::Interrupted => 1,
-            RunError::History(_) | RunError::Timetable(_) | RunError::Master(_) => 78,
+            RunError::Descriptors(_)
+            | RunError::History(_)
+            | RunError::Timetable(_)
+            | RunError::Master(_) => 78,
         }
     }
 }
@@ -66,12 +74,13 @@ impl RunError {
 /// # Errors
 /// When the history cannot be opened, or not be closed in order; and when a timetable can never be had.
 pub async fn run(setup: Setup, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
+    let connections = descriptors::connections(&setup)?;
     let timetables = timetables::plan(&setup)?;
     let master = mirror::plan(&setup)?;
     let (history, restored) = open_history(&setup).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
     let porch = shutdown::porch(shutdown);
-    open_doors(&setup, listeners, &hub, &porch);
+    open_doors(&setup, listeners, connections, &hub, &porch);
     let timetables_shown = timetables.has_any();
     if timetables_shown {
         porch.tasks.spawn(task::run(timetables, hub.clone(), Utc::now, porch.shutdown.clone()));
@@ -131,7 +140,12 @@ fn house(setup: &Setup, restored: Restored) -> House {
         hold: setup.http.hold,
         channel_expiry: setup.http.channel_expiry,
         max_channels: setup.http.max_channels,
+        share: Share {
+            channels: setup.http.crowd.channels_per_address,
+            per_second: setup.http.crowd.new_channels_per_second,
+        },
         max_remembered: MAX_REMEMBERED,
+        refresh: setup.http.refresh,
     };
     let remains = Remains { pcs: restored.pcs, sources: restored.sources, versions: restored.versions };
     let mut house = House::new(plan, remains, restored.digests, terms);
@@ -146,15 +160,18 @@ fn house(setup: &Setup, restored: Restored) -> House {
     house
 }
 
-fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch) {
+fn open_doors(setup: &Setup, listeners: Listeners, connections: usize, hub: &Arc<Hub>, porch: &Porch) {
     for (door, addresses) in [("joyce", listeners.http_addrs()), ("push", listeners.push_addrs())] {
         for addr in addresses {
             tracing::info!(door, %addr, "listening");
         }
     }
     let http = &setup.http;
+    let channels = http.max_channels;
+    tracing::info!(connections, channels, "places of the web port");
+    let patience = Patience::new(http.stalled, http.answer_timeout);
     let web = Arc::new(Web {
-        joyce: Arc::new(Joyce::new(hub.clone(), &http.path, porch.clone())),
+        joyce: Arc::new(Joyce::new(hub.clone(), &http.path, http.crowd.wait, porch.clone())),
         limits: Arc::new(Limits {
             head: http.max_head,
             head_timeout: http.head_timeout,
@@ -162,6 +179,14 @@ fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch
             body_timeout: http.body_timeout,
             idle: http.idle,
         }),
+        places: Places::new(connections),
+        shares: Shares {
+            connections: http.crowd.connections_per_address,
+            exempt: http.crowd.exempt.clone(),
+            trusted_proxies: http.crowd.trusted_proxies.clone(),
+        },
+        wait: http.crowd.wait,
+        patience,
         porch: porch.clone(),
     });
     for listener in listeners.http {
@@ -182,6 +207,7 @@ fn open_doors(setup: &Setup, listeners: Listeners, hub: &Arc<Hub>, porch: &Porch
             // There are few places here, and who is done is to leave its own to others.
             idle: push.timeout,
         },
+        patience,
         max_connections: push.max_connections,
         acknowledge_within: setup.history.acknowledge_within,
         refused: mirror::refusal(setup),

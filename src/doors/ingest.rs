@@ -5,6 +5,7 @@
 
 use super::Porch;
 use super::http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Response, Socket, Target, Turn};
+use super::http::{Patience, Place, Places, contains, rightmost_untrusted};
 use crate::core::push::Push;
 use crate::core::source::Source;
 use crate::hub::{Hub, wall_clock};
@@ -15,7 +16,7 @@ use hyper::{HeaderMap, Method, StatusCode, header};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
@@ -36,6 +37,8 @@ pub struct Terms {
     pub tokens: Vec<Token>,
     /// What a request may be.
     pub limits: Limits,
+    /// How long an answer may take.
+    pub patience: Patience,
     /// How many connections there may be at a time.
     pub max_connections: usize,
     /// How long a push waits to be recorded before it is answered that it is not, yet.
@@ -62,10 +65,18 @@ pub struct Ingest {
     places: Arc<Semaphore>,
     /// For peers that can only be refused: they must not wait in the way of those that may push.
     strangers: Arc<Semaphore>,
+    /// For all that are accepted.
+    accepted: Places,
 }
 
 /// How many connections of peers that may not push are told so at a time; more are closed unheard.
 const STRANGERS: usize = 16;
+
+/// How many connections the push port has, served and waiting: as many wait as are served. More wait in the kernel's
+/// queue, where they take no open file.
+pub fn accepted(max_connections: usize) -> usize {
+    2 * max_connections + STRANGERS
+}
 
 impl Ingest {
     /// A door with these terms.
@@ -73,20 +84,19 @@ impl Ingest {
         let places = Arc::new(Semaphore::new(terms.max_connections));
         let strangers = Arc::new(Semaphore::new(STRANGERS));
         let limits = Arc::new(terms.limits);
-        Arc::new(Ingest { hub, terms, limits, porch, places, strangers })
+        let accepted = Places::new(accepted(terms.max_connections));
+        Arc::new(Ingest { hub, terms, limits, porch, places, strangers, accepted })
     }
 
     /// Accepts and answers until the daemon is to stop.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         let porch = self.porch.clone();
-        porch
-            .accept(listener, self.terms.limits.idle, |socket, peer| {
-                self.clone().connection(socket, peer.ip())
-            })
-            .await;
+        let terms = (self.accepted.clone(), self.terms.patience, self.terms.limits.idle);
+        let serve = |socket, peer: SocketAddr, place| self.clone().connection(socket, peer.ip(), place);
+        porch.accept(listener, terms, serve).await;
     }
 
-    async fn connection(self: Arc<Self>, socket: Arc<Socket>, peer: IpAddr) {
+    async fn connection(self: Arc<Self>, socket: Arc<Socket>, peer: IpAddr, _accepted: Place) {
         let peer = peer.to_canonical();
         let place = if contains(&self.terms.allow, peer) || contains(&self.terms.trusted_proxies, peer) {
             // One that finds no place waits with nothing read: its bytes are the kernel's.
@@ -105,7 +115,7 @@ impl Ingest {
                 Came::Request(request) => request,
                 Came::Plain(never) => match never {},
                 Came::Ended => break,
-                Came::Left | Came::Nothing => return,
+                Came::Left | Came::Crowded | Came::Broken | Came::Nothing => return,
             };
             let response = self.answer(&request).await;
             let sent = response.send(connection.socket(), &request).await;
@@ -176,11 +186,7 @@ impl Ingest {
         if !contains(&self.terms.trusted_proxies, peer) {
             return Err("forwarding headers are taken only from push.trusted_proxies");
         }
-        // Proxies append: what stands rightmost was seen by the last one, and so on, as far as they are ours.
-        let hops = hops(headers).ok_or("the trusted proxy does not say where the request comes from")?;
-        let mut hops = hops.into_iter().rev();
-        hops.find(|hop| !contains(&self.terms.trusted_proxies, *hop))
-            .ok_or("the trusted proxy names no address but its own")
+        rightmost_untrusted(headers, &self.terms.trusted_proxies)
     }
 }
 
@@ -286,44 +292,6 @@ fn is_known(named: &str, hosts: &[String]) -> bool {
         || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
 }
 
-/// The addresses in `Forwarded` (RFC 7239) or `X-Forwarded-For`, in their order; none where neither is
-/// there, both are, or a hop is hidden or no address: then it cannot be known where a request comes from.
-fn hops(headers: &HeaderMap) -> Option<Vec<IpAddr>> {
-    let list = |name: &str| {
-        let values = headers.get_all(name).into_iter();
-        let values: Option<Vec<&str>> = values.map(|value| value.to_str().ok()).collect();
-        values.map(|values| values.join(",")).filter(|list| !list.is_empty())
-    };
-    match (list("forwarded"), list("x-forwarded-for")) {
-        (None, Some(list)) => list.split(',').map(address).collect(),
-        (Some(list), None) => {
-            let hop = |hop: &str| {
-                let mut pairs = hop.split(';').filter_map(|pair| pair.trim().split_once('='));
-                let (_, by) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
-                address(by.trim().trim_matches('"'))
-            };
-            list.split(',').map(hop).collect()
-        }
-        _ => None,
-    }
-}
-
-/// An address, with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
-fn address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let bare = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?.0,
-        None => {
-            text.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(text, |(address, _)| address)
-        }
-    };
-    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
-}
-
-fn contains(networks: &[IpNet], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(&address))
-}
-
 fn bad_request(bad: &BadPush) -> Response {
     tracing::debug!(error = %bad.error, entries = bad.entries.len(), "bad push");
     Response::json(StatusCode::BAD_REQUEST, bad.to_json())
@@ -336,42 +304,6 @@ fn error(status: StatusCode, line: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn addresses(list: &[&str]) -> Vec<IpAddr> {
-        list.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn p2_the_hops_of_a_request_are_those_its_proxies_named() {
-        let xff = "x-forwarded-for";
-        type Case<'a> = (&'a [(&'a str, &'a str)], Option<Vec<IpAddr>>);
-        let cases: [Case; 10] = [
-            (&[(xff, "192.0.2.1")], Some(addresses(&["192.0.2.1"]))),
-            (&[(xff, " 192.0.2.1 ,10.0.0.1:99")], Some(addresses(&["192.0.2.1", "10.0.0.1"]))),
-            (&[(xff, "2001:db8::1, [2001:db8::2]:80")], Some(addresses(&["2001:db8::1", "2001:db8::2"]))),
-            (&[(xff, "::ffff:192.0.2.1")], Some(addresses(&["192.0.2.1"]))),
-            (&[(xff, "unknown")], None),
-            (&[(xff, "")], None),
-            (&[], None),
-            (
-                &[("forwarded", "for=192.0.2.1;proto=http, For=\"[2001:db8::1]:4711\"")],
-                Some(addresses(&["192.0.2.1", "2001:db8::1"])),
-            ),
-            (&[("forwarded", "for=_hidden")], None),
-            (&[("forwarded", "for=192.0.2.1"), (xff, "192.0.2.2")], None),
-        ];
-        for (list, expected) in cases {
-            assert_eq!(hops(&headers(list)), expected, "{list:?}");
-        }
-    }
-
-    fn headers(list: &[(&str, &str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in list {
-            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
-        }
-        map
-    }
 
     #[test]
     fn p2_headers_of_proxies_are_known_by_name() {

@@ -2,12 +2,12 @@
 
 use super::Porch;
 use super::http::{Connection, Persistence, Request, Response, Socket, Target, Turn, Written, append_date};
-use crate::core::channel::{ChannelId, HoldId};
 use crate::core::lineage::InstanceId;
 use crate::core::message::{Body, Message};
+use crate::core::origins::Origin;
 use crate::core::poll::{Poll, Reply};
 use crate::core::token::Token;
-use crate::hub::{Hub, Recipient};
+use crate::hub::{Held, Hub, Recipient, TurnedAway};
 use crate::wire::joyce::{BadRequest, Callback};
 use crate::wire::message::Envelope;
 use crate::wire::{self, query};
@@ -16,19 +16,27 @@ use hyper::{Method, StatusCode, header};
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+mod without_channel;
 
 /// The door of Joyce.
 pub struct Joyce {
     hub: Arc<Hub>,
     path: String,
+    /// How long a new channel waits for its place.
+    wait: Duration,
+    /// How many do so.
+    waiting: Semaphore,
     porch: Porch,
 }
 
 impl Joyce {
-    /// A door at `path`.
-    pub fn new(hub: Arc<Hub>, path: &str, porch: Porch) -> Joyce {
-        Joyce { hub, path: path.trim_matches('/').to_owned(), porch }
+    /// A door at `path`, where a new channel waits so long for its place.
+    pub fn new(hub: Arc<Hub>, path: &str, wait: Duration, porch: Porch) -> Joyce {
+        let waiting = Semaphore::new(Self::MAX_WAITING);
+        Joyce { hub, path: path.trim_matches('/').to_owned(), wait, waiting, porch }
     }
 
     /// Takes a plain request that asks something of a channel. One that does not, or is bad, is left to
@@ -46,18 +54,23 @@ impl Joyce {
     ///
     /// # Errors
     /// The answer, where it comes from no channel.
-    pub fn answer(
+    pub async fn answer(
         self: &Arc<Self>,
         connection: &Connection,
         request: &Request,
         last: Option<Held>,
+        origin: Option<Origin>,
     ) -> Result<Option<Held>, Response> {
         let response = match (&request.method, request.uri.path().trim_matches('/') == self.path) {
             (&Method::OPTIONS, _) => return Err(preflight(request)),
             (&Method::GET | &Method::POST, true) => match asked(request) {
                 Ok(asked) => {
                     let is_mirror = self.is_mirror(request)?;
-                    return self.poll(connection, Asked { is_mirror, ..asked }, last);
+                    let asked = Asked { is_mirror, origin, ..asked };
+                    return match self.poll(connection, asked, last) {
+                        Ok(now) => Ok(Some(now)),
+                        Err(turned) => self.without_channel(connection, turned).await,
+                    };
                 }
                 Err(bad) => Response::text(StatusCode::BAD_REQUEST, &bad.to_string()),
             },
@@ -70,21 +83,19 @@ impl Joyce {
     }
 
     /// Answers what is asked of a channel, at once or when there is something to say. In the latter case,
-    /// returns what is held; `last` is what was held on this connection before.
+    /// returns what is held; `last` is what was asked of on this connection before.
     ///
     /// # Errors
-    /// The answer where no channel can be had.
+    /// Where no channel can be had now: for [`Joyce::without_channel`].
     pub fn poll(
         self: &Arc<Self>,
         connection: &Connection,
         asked: Asked,
         last: Option<Held>,
-    ) -> Result<Option<Held>, Response> {
-        let Asked { callback, request, persistence, is_mirror } = asked;
+    ) -> Result<Held, Box<Turned>> {
+        let Asked { callback, request, persistence, is_mirror, origin } = asked;
         let socket = connection.socket();
-        let Some(token) = request.token.or_else(draw_token) else {
-            return Err(for_now("No random bits for a token; try again", "1"));
-        };
+        let Some(token) = request.token.or_else(draw_token) else { return Err(Box::new(Turned::NoToken)) };
         if request.ignored > 0 {
             tracing::debug!(ignored = request.ignored, "messages of no known type or form");
         }
@@ -99,10 +110,10 @@ impl Joyce {
         });
         // Before the hub has it: whoever publishes may write from then on.
         socket.pass(Turn::Publisher);
-        let poll = Poll { token, near: last.map(|(channel, _)| channel), asks: request.asks };
-        self.hub.poll(poll, client, Instant::now()).map_err(|full| {
+        let poll = Poll { token, near: last.map(|(channel, _)| channel), asks: request.asks, origin };
+        self.hub.poll(poll, client, Instant::now()).map_err(|turned| {
             socket.pass(Turn::Task);
-            for_now(&full.to_string(), "5")
+            Box::new(Turned::Away(turned))
         })
     }
 
@@ -121,16 +132,24 @@ impl Joyce {
 
     /// The client has left while its request was held.
     pub async fn withdraw(&self, connection: &Connection, held: Option<Held>) {
-        if let Some((channel, hold)) = held {
-            self.hub.withdraw(channel, hold, Instant::now());
+        if let Some((channel, Some(hold))) = held
+            && !self.hub.withdraw(channel, hold, Instant::now())
+        {
+            // It was being answered, to nobody.
+            self.hub.doubt(channel, Instant::now());
         }
         // What is being written already is not to be cut off. Whoever has left altogether makes that fail.
         connection.wait_for_writer().await;
     }
 }
 
-/// A request that is held, and on which channel.
-pub type Held = (ChannelId, HoldId);
+/// A request that found no channel.
+pub enum Turned {
+    /// A new one needs a token, and there are no random bits to be had.
+    NoToken,
+    /// There are too many.
+    Away(TurnedAway),
+}
 
 /// What a request asks of a channel, and how it wants to be answered.
 pub struct Asked {
@@ -140,6 +159,8 @@ pub struct Asked {
     persistence: Persistence,
     /// Whether it is told whom this daemon follows.
     is_mirror: bool,
+    /// Against whose channels a new one counts.
+    origin: Option<Origin>,
 }
 
 impl Asked {
@@ -149,7 +170,19 @@ impl Asked {
             Ok(None) => None,
             Err(query::NotUtf8) => return Err(BadRequest::Callback),
         };
-        Ok(Asked { callback, request: wire::joyce::request(json)?, persistence, is_mirror: false })
+        Ok(Asked {
+            callback,
+            request: wire::joyce::request(json)?,
+            persistence,
+            is_mirror: false,
+            origin: None,
+        })
+    }
+
+    /// The same, asked from there.
+    #[must_use]
+    pub fn from(self, origin: Option<Origin>) -> Asked {
+        Asked { origin, ..self }
     }
 
     /// What becomes of the connection after the answer.
@@ -179,13 +212,6 @@ fn asked(request: &Request) -> Result<Asked, BadRequest> {
         request.body.to_vec()
     };
     Asked::new(query, &json, request.persistence())
-}
-
-/// There is no channel to be had now.
-fn for_now(line: &str, seconds: &'static str) -> Response {
-    Response::text(StatusCode::SERVICE_UNAVAILABLE, line)
-        .with("Retry-After", seconds)
-        .with("Access-Control-Allow-Origin", "*")
 }
 
 fn preflight(request: &Request) -> Response {

@@ -7,15 +7,21 @@ pub mod ingest;
 pub mod joyce;
 mod page;
 
-use http::{Admit, Came, Connection, Door, Limits, Refusal, Request, Socket, Target};
+use crate::core::origins::Origin;
+use crate::hub::Held;
+use http::{
+    Addresses, Admit, Came, Connection, Counted, Door, Limits, Patience, Place, Places, Refusal, Request,
+};
+use http::{Response, Shares, Socket, Target, Turn};
 use hyper::http::request::Parts;
-use joyce::Held;
+use hyper::{HeaderMap, StatusCode};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,19 +37,42 @@ pub struct Porch {
 impl Porch {
     /// Accepts connections until the daemon is to stop. Those on which nothing happens for `idle`, or twice
     /// that, are ended: seen to here, for all of them, since a timer each would cost each of their waits.
+    ///
+    /// A connection is accepted when there is a place for it, and has that until `serve` drops it. Without one, others
+    /// wait in the kernel's queue, and those that stand idle are ended meanwhile (faults.md O4).
     pub async fn accept<F: Future<Output = ()> + Send + 'static>(
         &self,
         listener: TcpListener,
-        idle: Duration,
-        serve: impl Fn(Arc<Socket>, SocketAddr) -> F,
+        (places, patience, idle): (Places, Patience, Duration),
+        mut serve: impl FnMut(Arc<Socket>, SocketAddr, Place) -> F,
     ) {
+        // How long a connection that stands idle is left alone when others wait for its place: a client that
+        // was answered asks again within milliseconds.
+        const SPARED: Duration = Duration::from_secs(1);
         // Out of descriptors, say: to try again at once would only burn the processor.
         const PAUSE: Duration = Duration::from_millis(100);
         let mut failing = false;
+        let mut full = false;
         let mut sockets = Sockets::default();
         let mut look = interval(idle);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let Some(place) = places.try_take() else {
+                if !full {
+                    tracing::warn!(
+                        "all places for connections are taken; others wait, and idle ones are ended"
+                    );
+                }
+                full = true;
+                sockets.end_idle();
+                // Whoever waits longest has the next place, and so this one is given back until then.
+                tokio::select! {
+                    () = self.shutdown.cancelled() => break,
+                    _ = places.take() => {}
+                    () = sleep(SPARED) => {}
+                }
+                continue;
+            };
             let accepted = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
@@ -56,9 +85,10 @@ impl Porch {
             match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    let socket = Arc::new(Socket::new(stream));
+                    full = false;
+                    let socket = Arc::new(Socket::new(stream, patience));
                     sockets.add(&socket);
-                    self.tasks.spawn(serve(socket, peer));
+                    self.tasks.spawn(serve(socket, peer, place));
                 }
                 // The client left before it was accepted.
                 Err(error) if is_clients(&error) => {}
@@ -67,7 +97,9 @@ impl Porch {
                         tracing::warn!(%error, "cannot accept connections; trying on");
                     }
                     failing = true;
-                    tokio::time::sleep(PAUSE).await;
+                    drop(place);
+                    sockets.end_idle();
+                    sleep(PAUSE).await;
                 }
             }
         }
@@ -106,12 +138,24 @@ fn is_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset)
 }
 
+/// Connections that wait for a place of their address. More are told at once that there is none: each takes a place of
+/// all while it waits.
+static WAITING: Semaphore = Semaphore::const_new(256);
+
 /// The web port: Joyce on its path, and the page on what is left.
 pub struct Web {
     /// Joyce.
     pub joyce: Arc<joyce::Joyce>,
     /// What a request may be.
     pub limits: Arc<Limits>,
+    /// How many connections there may be.
+    pub places: Places,
+    /// And of one address.
+    pub shares: Shares,
+    /// How long one waits for its place.
+    pub wait: Duration,
+    /// How long an answer may take.
+    pub patience: Patience,
     /// What all doors are given.
     pub porch: Porch,
 }
@@ -135,46 +179,131 @@ impl Web {
     /// Accepts and answers until the daemon is to stop.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         let porch = self.porch.clone();
-        porch.accept(listener, self.limits.idle, |socket, _| self.clone().connection(socket)).await;
+        let mut addresses = Addresses::new(self.shares.connections);
+        let terms = (self.places.clone(), self.patience, self.limits.idle);
+        let serve = |socket, peer: SocketAddr, place| {
+            let counted = self.shares.counted(peer.ip());
+            let own = match counted {
+                Counted::As(origin) => Some(addresses.of(origin)),
+                Counted::Not | Counted::ByRequest => None,
+            };
+            self.clone().connection(socket, counted, own, place)
+        };
+        porch.accept(listener, terms, serve).await;
     }
 
-    async fn connection(self: Arc<Self>, socket: Arc<Socket>) {
+    async fn connection(
+        self: Arc<Self>,
+        socket: Arc<Socket>,
+        counted: Counted,
+        own: Option<Places>,
+        _place: Place,
+    ) {
         let mut connection = Connection::new(socket, self.limits.clone());
-        // What is held on it, or was last.
+        let _own = match own.map(|own| own.try_take().ok_or(own)) {
+            None => None,
+            Some(Ok(place)) => Some(place),
+            Some(Err(own)) => match Box::pin(self.wait_for_place(&mut connection, own)).await {
+                Some(place) => Some(place),
+                None => return,
+            },
+        };
+        let mut connection = connection.reading_all(counted == Counted::ByRequest);
+        let origin = match counted {
+            Counted::As(origin) => Some(origin),
+            Counted::Not | Counted::ByRequest => None,
+        };
+        // The channel that it asked for last, and what is held on it.
         let mut held = None;
         loop {
             // What seldom happens is boxed: its state would make every connection's task larger.
             let goes_on = match connection.next(&self).await {
                 Came::Plain(asked) => {
                     let persistence = asked.persistence();
+                    let asked = asked.from(origin);
                     match self.joyce.poll(&connection, asked, held) {
                         Ok(now) => {
-                            held = now.or(held);
+                            held = Some(now);
                             true
                         }
-                        Err(refusal) => {
-                            let sent = Box::pin(refusal.send_plain(connection.socket(), persistence)).await;
-                            sent.is_ok() && persistence.stays()
+                        Err(turned) => {
+                            let answered = Box::pin(self.joyce.without_channel(&connection, turned)).await;
+                            match answered {
+                                Ok(now) => {
+                                    held = now.or(held);
+                                    true
+                                }
+                                Err(refusal) => {
+                                    let sent = refusal.send_plain(connection.socket(), persistence);
+                                    Box::pin(sent).await.is_ok() && persistence.stays()
+                                }
+                            }
                         }
                     }
                 }
-                Came::Request(request) => Box::pin(self.answer(&connection, *request, &mut held)).await,
+                Came::Request(request) => {
+                    let origin =
+                        if counted == Counted::ByRequest { self.named(&request.headers) } else { origin };
+                    Box::pin(self.answer(&connection, *request, &mut held, origin)).await
+                }
+                Came::Crowded => Box::pin(self.joyce.let_go(&connection, held)).await,
                 Came::Left => return Box::pin(self.joyce.withdraw(&connection, held)).await,
+                Came::Broken => return self.joyce.doubt(held),
                 Came::Ended => false,
                 Came::Nothing => return,
             };
             if !goes_on {
-                return Box::pin(connection.linger()).await;
+                if !Box::pin(connection.linger()).await {
+                    self.joyce.doubt(held);
+                }
+                return;
             }
         }
     }
 
+    /// A place of the connection's address, for which it waits with nothing read: an old page that is refused freezes.
+    async fn wait_for_place(&self, connection: &mut Connection, own: Places) -> Option<Place> {
+        // It is not idle while it waits, and passes the turn on to the client when it reads.
+        connection.socket().pass(Turn::Task);
+        let waits = WAITING.try_acquire().ok();
+        let wait = if waits.is_some() { self.wait } else { Duration::ZERO };
+        let stop = self.porch.shutdown.cancelled();
+        let place = tokio::select! {
+            place = timeout(wait, own.take()) => place.ok(),
+            () = stop => None,
+        };
+        drop(waits);
+        if place.is_none() {
+            tracing::debug!("a connection too many of one address");
+            let line = "This address has as many connections as one may have";
+            let refusal = Response::text(StatusCode::SERVICE_UNAVAILABLE, line).with("Retry-After", "5");
+            let refusal = refusal.with("Access-Control-Allow-Origin", "*");
+            if refusal.send_last(connection.socket()).await.is_ok() {
+                connection.linger().await;
+            }
+        }
+        place
+    }
+
+    /// Against whom a request counts that a proxy has passed on. One that does not say whose it is counts against
+    /// nobody: it is the proxy that is to be set right, and not its clients that are to be turned away.
+    fn named(&self, headers: &HeaderMap) -> Option<Origin> {
+        let address = http::rightmost_untrusted(headers, &self.shares.trusted_proxies);
+        address.ok().and_then(|address| self.shares.origin(address))
+    }
+
     /// Answers a request, or has it held. True when the connection can go on.
-    async fn answer(&self, connection: &Connection, request: Request, held: &mut Option<Held>) -> bool {
+    async fn answer(
+        &self,
+        connection: &Connection,
+        request: Request,
+        held: &mut Option<Held>,
+        origin: Option<Origin>,
+    ) -> bool {
         let response = if page::is_for(&request) {
             page::index(&request)
         } else {
-            match self.joyce.answer(connection, &request, *held) {
+            match self.joyce.answer(connection, &request, *held, origin).await {
                 Ok(now) => {
                     *held = now.or(*held);
                     return true;

@@ -6,6 +6,7 @@
 //! (faults.md O1). Nothing outside this module sees a setting as text that is not meant as text.
 
 mod closures;
+mod crowd;
 mod duration;
 mod fields;
 mod layers;
@@ -28,6 +29,7 @@ mod tokens;
 mod written;
 
 pub use closures::{Closure, OpeningHours};
+pub use crowd::Crowd;
 pub use mirror::Mirror;
 pub use mistake::{Mistake, SetupError};
 pub use place::Origin;
@@ -102,6 +104,14 @@ pub struct Http {
     pub body_timeout: Duration,
     /// How many bytes it may have.
     pub max_body: usize,
+    /// How long a client may take nothing of its answer.
+    pub stalled: Duration,
+    /// How long it may take for the whole of it.
+    pub answer_timeout: Duration,
+    /// Within how long a client is told again, whole, what it may not have heard.
+    pub refresh: Duration,
+    /// How many there may be, and of one address.
+    pub crowd: Crowd,
 }
 
 /// The door for pushes (`[push]`).

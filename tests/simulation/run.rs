@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use tkbd::core::channel::{ChannelId, HoldId};
 use tkbd::core::house::{House, Terms};
 use tkbd::core::message::{HistoricRange, Message};
+use tkbd::core::origins::Share;
 use tkbd::core::pc::PcName;
-use tkbd::core::poll::{Ask, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
+use tkbd::core::poll::{Ask, Delivery, Fate, Outcome, Poll, Receipt, Reply, Shortage};
 use tkbd::core::push::Push;
 use tkbd::core::room::RoomKey;
 use tkbd::core::source::{Source, Timestamp};
@@ -91,6 +92,9 @@ struct Channel {
     /// Whether its client was told the roomMap, the schedule of the filter it has, or is owed it.
     mapped: bool,
     scheduled: bool,
+    /// What it was told, and when that is to be told again whole.
+    told: BTreeSet<Kind>,
+    again: Option<Instant>,
 }
 
 /// A reply that did not arrive.
@@ -116,6 +120,8 @@ struct Expected {
     more: bool,
     promise: Promise,
     asked_map: bool,
+    /// What of it is told again.
+    stale: BTreeSet<Kind>,
 }
 
 pub(crate) struct Run {
@@ -127,7 +133,7 @@ pub(crate) struct Run {
     truth: Truth,
     readers: Vec<Reader>,
     channels: HashMap<usize, Channel>,
-    remembered: VecDeque<(Token, Filter, Instant)>,
+    remembered: VecDeque<(Token, Filter, Instant, Owed)>,
     lost: Vec<Lost>,
     old_holds: Vec<(ChannelId, HoldId)>,
     all_holds: HashSet<HoldId>,
@@ -147,7 +153,9 @@ impl Run {
             hold: Duration::from_secs(20),
             channel_expiry: Duration::from_secs(300),
             max_channels: random.between(3, 14),
+            share: Share { channels: 99, per_second: 99 },
             max_remembered: random.between(0, 8),
+            refresh: Duration::from_secs(*random.pick(&[30, 120, 600])),
         };
         let house = House::new(
             Plan { rooms: plan.clone(), rules: campus::rules(), growth },
@@ -192,7 +200,8 @@ impl Run {
             0..250 => self.push(),
             250..700 => self.poll_at_random(),
             700..740 => self.withdraw(),
-            740..750 => self.withdraw_late(),
+            740..746 => self.withdraw_late(),
+            746..750 => self.doubt(),
             750..820 => self.give_back_at_random(),
             820..860 => self.set_schedule(),
             860..970 => self.pass_time(),
@@ -342,6 +351,7 @@ impl Run {
             if !dirty.pcs.is_empty() {
                 said.push(update(&self.truth, &dirty.pcs));
             }
+            channel.told.extend(said.iter().filter_map(lasting));
             let promise = Promise { dirty, turn: channel.turn, ..Promise::default() };
             expected.insert(hold, (*reader, said, promise));
         }
@@ -382,20 +392,28 @@ impl Run {
         // Where its channel is said to be: of its own or another, there still or ended.
         let near = self.random.below(self.old_holds.len() + 1);
         let near = self.old_holds.get(near).map(|(channel, _)| *channel);
-        let polled = self.house.poll(Poll { token: token.clone(), near, asks: asks.to_vec() }, self.now);
+        let poll = Poll { token: token.clone(), near, asks: asks.to_vec(), origin: None };
+        let polled = self.house.poll(poll, self.now);
         let is_new = !self.channels.contains_key(&reader);
         if is_new && self.channels.len() == self.terms.max_channels {
-            assert_eq!(polled.err(), Some(TooManyChannels(self.terms.max_channels)));
+            let none = polled.unwrap_err();
+            assert_eq!(none.why, Shortage::InAll(self.terms.max_channels));
+            self.turned_away(&token, asks, none.fate);
             return false;
         }
         let polled = polled.unwrap();
         let mut restored = false;
         if is_new {
             let place = self.remembered.iter().position(|(of, ..)| *of == token);
-            let filter = place.and_then(|at| self.remembered.remove(at)).map(|(_, filter, _)| filter);
-            restored = filter.is_some();
-            let filter = filter.map_or_else(Filter::nothing, |filter| self.truth.known(&filter));
-            self.channels.insert(reader, Channel::new(polled.channel, filter, restored, self.now));
+            let kept = place.and_then(|at| self.remembered.remove(at));
+            restored = kept.is_some();
+            let (filter, owed) = kept.map_or_else(
+                || (Filter::nothing(), Owed::default()),
+                |(_, filter, _, owed)| (self.truth.known(&filter), owed),
+            );
+            let mut channel = Channel::new(polled.channel, filter, restored, self.now);
+            channel.owed.add(owed);
+            self.channels.insert(reader, channel);
         }
         let channel = self.channels.get_mut(&reader).unwrap();
         assert_eq!(channel.id, polled.channel, "a channel stays the same");
@@ -403,7 +421,8 @@ impl Run {
         assert_eq!(polled.superseded, older, "the older of two requests is answered");
         self.old_holds.extend(older.map(|hold| (channel.id, hold)));
         let before = channel.filter.clone();
-        let expected = channel.expect(asks, &self.truth);
+        let stale = channel.stale(self.terms, self.now);
+        let expected = channel.expect(asks, stale, &self.truth);
         let set = channel.filter != before;
         if set || restored {
             assert_eq!(polled.filter.as_ref(), Some(&channel.filter), "a filter that was set is to be saved");
@@ -437,6 +456,8 @@ impl Run {
         channel.more = false;
         channel.turn += 1;
         channel.idle_since = self.now;
+        let told = said.iter().filter_map(lasting);
+        channel.told.extend(told.filter(|kind| !expected.stale.contains(kind)));
         let promise = Promise { turn: channel.turn, ..expected.promise };
         self.arrive(reader, &said, reply.receipt, promise, expected.asked_map);
     }
@@ -506,7 +527,8 @@ impl Run {
             assert!(reply.is_none(), "no request is held");
             return;
         };
-        let expected = channel.expect(&[], &self.truth);
+        let stale = channel.stale(self.terms, self.now);
+        let expected = channel.expect(&[], stale, &self.truth);
         match reply {
             Some((_, answered, reply)) => {
                 assert_eq!(answered, hold);
@@ -525,6 +547,54 @@ impl Run {
         self.house.withdraw(channel.id, hold, self.now);
         self.old_holds.push((channel.id, hold));
         self.say(|| format!("reader {reader} leaves"));
+    }
+
+    /// A known reader found no channel: what it asked takes effect all the same, and once.
+    fn turned_away(&mut self, token: &Token, asks: &[Ask], fate: Fate) {
+        let Some((_, filter, _, owed)) = self.remembered.iter_mut().find(|(of, ..)| of == token) else {
+            let Fate::Again(poll) = fate else { panic!("nobody knows {token:?}, and it was put off") };
+            assert_eq!((&poll.token, poll.asks.as_slice()), (token, asks), "nothing was done");
+            return;
+        };
+        let before = filter.clone();
+        for ask in asks {
+            match ask {
+                Ask::SetFilter(change) => {
+                    let set = self.truth.changed_filter(filter, change);
+                    // A tag that no room carries any more stays where it is: a later setup may have it again.
+                    if change.occupation.is_some() {
+                        filter.occupation = set.occupation;
+                    }
+                    if change.room_map.is_some() {
+                        filter.room_map = set.room_map;
+                    }
+                    if change.schedule.is_some() {
+                        filter.schedule = set.schedule;
+                    }
+                }
+                Ask::HistoricUpdates(range) => {
+                    owed.add(Owed { historic: vec![*range], ..Owed::default() });
+                }
+                Ask::Occupation => drop(owed.kinds.insert(Kind::Occupation)),
+                Ask::RoomMap => drop(owed.kinds.insert(Kind::RoomMap)),
+                Ask::Schedule => drop(owed.kinds.insert(Kind::Schedule)),
+                Ask::Tags => drop(owed.kinds.insert(Kind::Tags)),
+                Ask::TagMap => drop(owed.kinds.insert(Kind::TagMap)),
+            }
+        }
+        let Fate::PutOff { filter: set } = fate else { panic!("{token:?} is known, and was not put off") };
+        assert_eq!(set, (*filter != before).then(|| filter.clone()), "a filter that was set is to be saved");
+    }
+
+    /// A connection broke on which some channel was told something.
+    fn doubt(&mut self) {
+        let reader = self.random.below(self.readers.len());
+        let Some(channel) = self.channels.get_mut(&reader) else { return };
+        self.house.doubt(channel.id, self.now);
+        if !channel.told.is_empty() {
+            channel.again = Some(self.now);
+        }
+        self.say(|| format!("reader {reader} is in doubt"));
     }
 
     fn withdraw_late(&mut self) {
@@ -575,13 +645,13 @@ impl Run {
             let channel = self.channels.remove(&reader).unwrap();
             self.remember(token, channel.filter, now + DAY);
         }
-        self.remembered.retain(|(.., until)| *until > now);
+        self.remembered.retain(|(_, _, until, _)| *until > now);
         assert!(self.house.next_deadline().is_none_or(|next| next > now), "a tick leaves nothing undone");
     }
 
     fn remember(&mut self, token: Token, filter: Filter, until: Instant) {
         if filter != Filter::nothing() {
-            self.remembered.push_back((token, filter, until));
+            self.remembered.push_back((token, filter, until, Owed::default()));
             while self.remembered.len() > self.terms.max_remembered {
                 self.remembered.pop_front();
             }
@@ -610,7 +680,9 @@ impl Run {
             let token = self.readers[reader].token.clone();
             self.remember(token, channel.filter, self.now + DAY);
         }
-        for (token, filter, until) in &self.remembered {
+        for (token, filter, until, owed) in &mut self.remembered {
+            // What was asked without a channel is remembered no longer than the daemon runs.
+            *owed = Owed::default();
             let ago = DAY.saturating_sub(*until - self.now);
             self.house.remember(token.clone(), filter.clone(), ago, self.now);
         }
@@ -673,11 +745,33 @@ impl Channel {
             pcs: BTreeSet::new(),
             mapped: false,
             scheduled: false,
+            told: BTreeSet::new(),
+            again: None,
         }
     }
 
+    /// What is to be told again now: what was told, after half of the time or more.
+    fn stale(&mut self, terms: Terms, now: Instant) -> BTreeSet<Kind> {
+        if self.told.is_empty() {
+            return BTreeSet::new();
+        }
+        let half = terms.refresh / 2;
+        let within = half.max(terms.refresh.saturating_sub(terms.hold));
+        let share = within / 2 + self.id.share(within - within / 2);
+        let again = *self.again.get_or_insert(self.idle_since + share);
+        if again > now {
+            return BTreeSet::new();
+        }
+        self.again = None;
+        let mut stale = std::mem::take(&mut self.told);
+        if stale.contains(&Kind::RoomMap) {
+            stale.insert(Kind::Schedule);
+        }
+        stale
+    }
+
     /// Takes the asks of a request, and says what must answer it.
-    fn expect(&mut self, asks: &[Ask], truth: &Truth) -> Expected {
+    fn expect(&mut self, asks: &[Ask], mut stale: BTreeSet<Kind>, truth: &Truth) -> Expected {
         let before = self.filter.clone();
         let map_due = !self.dirty.grown.is_empty();
         let mut answers = Vec::new();
@@ -689,7 +783,14 @@ impl Channel {
             let filter = &self.filter;
             let (kind, said) = match ask {
                 Ask::SetFilter(change) => {
-                    self.filter = truth.changed_filter(filter, change);
+                    let set = truth.changed_filter(filter, change);
+                    if set != *filter {
+                        // What was told under another filter is not told again under this one.
+                        self.told.clear();
+                        self.again = None;
+                        stale.clear();
+                    }
+                    self.filter = set;
                     continue;
                 }
                 Ask::HistoricUpdates(range) => {
@@ -727,6 +828,7 @@ impl Channel {
             self.owed.kinds.insert(Kind::Schedule);
         }
 
+        self.owed.kinds.extend(stale.iter().copied());
         let filter = &self.filter;
         let mut said: Vec<Said> = self
             .owed
@@ -780,7 +882,7 @@ impl Channel {
         promise.owed = owed;
         promise.dirty = self.dirty.clone();
         promise.more = self.more;
-        Expected { said, more: self.more, promise, asked_map: alone || !asked_maps.is_empty() }
+        Expected { said, more: self.more, promise, asked_map: alone || !asked_maps.is_empty(), stale }
     }
 }
 
@@ -828,6 +930,17 @@ fn check_reply(said: &[Said], expected: &Expected, filter: &Filter, truth: &Trut
 
 fn said(messages: &[std::sync::Arc<Message>]) -> Vec<Said> {
     messages.iter().map(|message| Said::of(message)).collect()
+}
+
+/// What is shown until something else is told, and so is told again.
+fn lasting(said: &Said) -> Option<Kind> {
+    match said {
+        Said::Welcome | Said::Tags(..) | Said::Historic(_) => None,
+        Said::TagMap(..) => Some(Kind::TagMap),
+        Said::RoomMap(..) => Some(Kind::RoomMap),
+        Said::Schedule(..) => Some(Kind::Schedule),
+        Said::Occupation(..) | Said::Update(..) => Some(Kind::Occupation),
+    }
 }
 
 fn occupation(truth: &Truth, filter: &Filter) -> Said {

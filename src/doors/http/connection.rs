@@ -46,6 +46,10 @@ pub enum Came<T> {
     Request(Box<Request>),
     /// The client has left while its request is held, or just before it is answered.
     Left,
+    /// The client has sent a great deal while its request is held: that is to be answered.
+    Crowded,
+    /// The connection broke; what was written last may not have arrived.
+    Broken,
     /// No other request: the last answer was written, or nothing came for long.
     Ended,
     /// No other request: the client has left, or the daemon is to stop.
@@ -58,9 +62,12 @@ pub struct Connection {
     /// Read beyond the last request.
     rest: Bytes,
     limits: Arc<Limits>,
+    /// Every request is read with all there is to it: its headers are needed.
+    reads_all: bool,
 }
 
-/// Bytes that a client may send while its request is held. More is not read until that is answered.
+/// Bytes that a client may send while its request is held. One that sends more wants other things than to wait; and
+/// behind what is not read its end could not be seen (faults.md C1).
 const MAX_AHEAD: usize = 16 * 1024;
 
 /// What is read at once. A head that is longer goes to hyper, as all do that come in parts.
@@ -82,13 +89,27 @@ enum Next<T> {
     /// More is sent while a request is held, or had been sent before; or the client has left.
     Ahead,
     Ended,
+    Broken,
     Nothing,
+}
+
+/// What came of reading on while a request is held.
+enum ReadAhead {
+    Answered,
+    Left,
+    Crowded,
 }
 
 impl Connection {
     /// A connection that was accepted just now.
     pub fn new(socket: Arc<Socket>, limits: Arc<Limits>) -> Connection {
-        Connection { socket, rest: Bytes::new(), limits }
+        Connection { socket, rest: Bytes::new(), limits, reads_all: false }
+    }
+
+    /// The same, where no request is taken for a plain one.
+    #[must_use]
+    pub fn reading_all(self, reads_all: bool) -> Connection {
+        Connection { reads_all, ..self }
     }
 
     /// Its socket.
@@ -109,9 +130,13 @@ impl Connection {
                     Err(refusal) => return Box::pin(self.refuse(&refusal)).await,
                 },
                 Next::Some => return Box::pin(self.read(door)).await,
-                Next::Ahead if Box::pin(self.read_ahead()).await => {}
-                Next::Ahead => return Came::Left,
+                Next::Ahead => match Box::pin(self.read_ahead()).await {
+                    ReadAhead::Answered => {}
+                    ReadAhead::Left => return Came::Left,
+                    ReadAhead::Crowded => return Came::Crowded,
+                },
                 Next::Ended => return Came::Ended,
+                Next::Broken => return Came::Broken,
                 Next::Nothing => return Came::Nothing,
             }
         }
@@ -129,8 +154,9 @@ impl Connection {
     }
 
     /// Ends the connection such that the client can read the last answer: a socket that is closed with
-    /// unread bytes in it is reset, which takes back what was written (RFC 9112, section 9.6).
-    pub async fn linger(&mut self) {
+    /// unread bytes in it is reset, which takes back what was written (RFC 9112, section 9.6). False where the
+    /// client has reset it, so that it likely has not.
+    pub async fn linger(&mut self) -> bool {
         const FOR: Duration = Duration::from_secs(1);
         const AT_MOST: usize = 256 * 1024;
         self.socket.finish();
@@ -141,12 +167,14 @@ impl Connection {
             while left > 0 {
                 match poll_fn(|cx| self.socket.poll_read(cx, &mut bytes)).await {
                     Ok(n) if n > 0 => left = left.saturating_sub(n),
-                    _ => break,
+                    Ok(_) => break,
+                    Err(_) => return false,
                 }
             }
+            true
         };
         // A client that neither reads nor closes is left to the kernel.
-        let _ = timeout(FOR, drain).await;
+        timeout(FOR, drain).await.unwrap_or(true)
     }
 
     fn poll_next<D: Door>(&mut self, cx: &mut Context<'_>, door: &D) -> Poll<Next<D::Plain>> {
@@ -174,6 +202,7 @@ impl Connection {
                 Poll::Ready(Ok(n)) if n > 0 => buffer.get(..n).unwrap_or_default(),
                 // What had come when the daemon was told to stop is answered; for more it does not wait.
                 Poll::Pending if !self.socket.is_stopping() => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(Next::Broken),
                 _ => return Poll::Ready(Next::Nothing),
             };
             if !self.socket.begin() {
@@ -190,6 +219,9 @@ impl Connection {
 
     /// A plain request, and its length.
     fn plain<D: Door>(&self, read: &[u8], door: &D) -> Option<(Next<D::Plain>, usize)> {
+        if self.reads_all {
+            return None;
+        }
         let (target, length) = request::plain(read)?;
         (length <= self.limits.head).then_some((Next::Plain(door.plain(target)?), length))
     }
@@ -225,29 +257,29 @@ impl Connection {
         if response.send_last(&self.socket).await.is_ok() { Came::Ended } else { Came::Nothing }
     }
 
-    /// Waits for the answer to a request whose client goes on sending; false when it leaves before.
-    async fn read_ahead(&mut self) -> bool {
+    /// Waits for the answer to a request whose client goes on sending.
+    async fn read_ahead(&mut self) -> ReadAhead {
         let mut ahead = BytesMut::from(&std::mem::take(&mut self.rest)[..]);
         self.socket.set_awaited(true);
-        let answered = poll_fn(|cx| {
+        let ahead_of = poll_fn(|cx| {
             loop {
                 self.socket.register(cx);
                 if self.socket.turn() != Turn::Publisher {
-                    return Poll::Ready(true);
+                    return Poll::Ready(ReadAhead::Answered);
                 }
                 if ahead.len() >= MAX_AHEAD {
-                    return Poll::Pending;
+                    return Poll::Ready(ReadAhead::Crowded);
                 }
                 match ready!(poll_some(&self.socket, cx, &mut ahead)) {
                     Ok(n) if n > 0 => {}
-                    _ => return Poll::Ready(false),
+                    _ => return Poll::Ready(ReadAhead::Left),
                 }
             }
         })
         .await;
         self.socket.set_awaited(false);
         self.rest = ahead.freeze();
-        answered
+        ahead_of
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod admit;
 mod connection;
+mod forwarded;
+mod places;
 mod reader;
 mod request;
 mod response;
@@ -15,6 +17,8 @@ mod tap;
 
 pub use admit::{Admit, Refusal};
 pub use connection::{Came, Connection, Door, Limits};
+pub use forwarded::{contains, rightmost_untrusted};
+pub use places::{Addresses, Counted, Place, Places, Shares};
 pub use request::{Persistence, Request, Target};
 pub use response::{Response, append_date};
-pub use socket::{Socket, Turn, Written};
+pub use socket::{Patience, Socket, Turn, Written};

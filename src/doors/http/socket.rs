@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
+    patience: Patience,
     turn: AtomicU8,
     /// The connection's task waits for its turn (it has read on, and found more), and is to be told.
     awaited: AtomicBool,
@@ -26,6 +27,23 @@ pub struct Socket {
     /// Something has happened since [`Socket::end_if_idle`] looked last.
     active: AtomicBool,
     task: AtomicWaker,
+}
+
+/// How long a reader may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// One that takes nothing for so many milliseconds is given up (faults.md C12).
+    stalled: u32,
+    /// One that has not taken an answer whole by then is given up, however it goes.
+    in_all: u32,
+}
+
+impl Patience {
+    /// So long for any part of an answer, and for all of it.
+    pub fn new(stalled: Duration, in_all: Duration) -> Patience {
+        let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        Patience { stalled: milliseconds(stalled), in_all: milliseconds(in_all) }
+    }
 }
 
 /// Whose turn it is.
@@ -54,16 +72,11 @@ pub enum Written {
 }
 
 impl Socket {
-    /// A reader that takes nothing for this long is given up (faults.md C12).
-    const NO_PROGRESS: Duration = Duration::from_secs(15);
-
-    /// A reader that has not taken an answer whole by then is given up, however it goes.
-    const IN_ALL: Duration = Duration::from_secs(60);
-
     /// The socket of a connection that was accepted just now.
-    pub fn new(stream: TcpStream) -> Socket {
+    pub fn new(stream: TcpStream, patience: Patience) -> Socket {
         Socket {
             stream,
+            patience,
             turn: AtomicU8::new(Turn::Client as u8),
             awaited: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -191,13 +204,14 @@ impl Socket {
     /// When the connection breaks, or the reader is too slow.
     pub async fn write_on(&self, parts: &[&[u8]], mut done: usize) -> io::Result<()> {
         let whole: usize = parts.iter().map(|part| part.len()).sum();
-        let end = Instant::now() + Self::IN_ALL;
+        let end = Instant::now() + Duration::from_millis(self.patience.in_all.into());
+        let stalled = Duration::from_millis(self.patience.stalled.into());
         while done < whole {
             match self.write_rest(parts, done) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => done += n,
                 Err(error) if is_for_now(&error) => {
-                    let left = end.saturating_duration_since(Instant::now()).min(Self::NO_PROGRESS);
+                    let left = end.saturating_duration_since(Instant::now()).min(stalled);
                     timeout(left, self.stream.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
                     // What was written around Tokio, it does not know of: it learns here what is to be waited for.
                     let write = || self.write_rest(parts, done);
