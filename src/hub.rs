@@ -297,15 +297,7 @@ impl Hub {
     /// A reply could not be handed over whole. If a newer request is held on that channel meanwhile, it
     /// is answered.
     pub fn give_back(&self, receipt: Receipt, now: Instant) {
-        let mut inner = self.lock();
-        let answer = inner
-            .house
-            .give_back(receipt, now)
-            .and_then(|(channel, hold, reply)| Some((inner.take_one(channel, hold)?, reply)));
-        drop(inner);
-        if let Some((recipient, reply)) = answer {
-            recipient.deliver(reply);
-        }
+        self.owe_again(|house| house.give_back(receipt, now));
     }
 
     /// How many of what there are.

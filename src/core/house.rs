@@ -254,6 +254,9 @@ impl House {
             Outcome::Hold(self.hold(id, now))
         } else {
             self.have_seen(id, told, now);
+            if let Some(channel) = self.channel(id) {
+                channel.told.set_last(owed.kinds(), seen.occupation);
+            }
             Outcome::Answer(Reply { messages: messages.into(), receipt: Receipt { channel: id, seen, owed } })
         };
         Ok(Polled { channel: id, superseded, filter, outcome })
@@ -300,6 +303,7 @@ impl House {
             channel.queued = false;
             match channel.held {
                 Some(held) if held.deadline <= now => {
+                    channel.told.set_last(Kinds::NONE, Versions::LAST.occupation);
                     self.release(id, now);
                     timed_out.push((id, held.hold));
                 }
@@ -334,13 +338,24 @@ impl House {
         self.draining = true;
         let mut all = Vec::new();
         for audience in self.audiences.waiting() {
-            all.extend(self.take_held(audience, Kinds::NONE, now));
+            all.extend(self.take_held(audience, Versions::LAST, Concern::NOTHING, now));
         }
         Delivery::empty(all)
     }
 
-    /// Takes out the held requests of an audience, which are told these kinds.
-    fn take_held(&mut self, audience: AudienceId, kinds: Kinds, now: Instant) -> Vec<(ChannelId, HoldId)> {
+    /// Takes out the held requests of an audience, which are told what concerns it.
+    fn take_held(
+        &mut self,
+        audience: AudienceId,
+        before: Versions,
+        concern: Concern,
+        now: Instant,
+    ) -> Vec<(ChannelId, HoldId)> {
+        let whole = concern.told_whole();
+        let mut kinds = whole;
+        if concern.occupation {
+            kinds.add(Kind::Occupation);
+        }
         let versions = self.state.versions();
         let ids = self.audiences.take_held(audience);
         let mut taken = Vec::with_capacity(ids.len());
@@ -350,6 +365,7 @@ impl House {
             channel.idle_since = now;
             channel.seen = versions;
             channel.told.note(kinds);
+            channel.told.set_last(whole, before.occupation);
             taken.push((id, held.hold));
         }
         self.held -= taken.len();

@@ -2,6 +2,7 @@
 
 use super::{Hub, Inner};
 use crate::core::channel::{ChannelId, HoldId};
+use crate::core::house::House;
 use crate::core::poll::{Fate, NoChannel, Receipt, Reply};
 use crate::core::token::Token;
 use std::time::Instant;
@@ -23,7 +24,18 @@ impl Hub {
     /// The connection broke on which a reply of this channel was handed over last: it was likely not heard, and is
     /// told again with the next one.
     pub fn doubt(&self, channel: ChannelId, now: Instant) {
-        self.lock().house.doubt(channel, now);
+        self.owe_again(|house| house.doubt(channel, now));
+    }
+
+    /// Has something owed again, and answers the request that is held meanwhile.
+    pub(super) fn owe_again(&self, owe: impl FnOnce(&mut House) -> Option<(ChannelId, HoldId, Reply)>) {
+        let mut inner = self.lock();
+        let answer = owe(&mut inner.house)
+            .and_then(|(channel, hold, reply)| Some((inner.take_one(channel, hold)?, reply)));
+        drop(inner);
+        if let Some((recipient, reply)) = answer {
+            recipient.deliver(reply);
+        }
     }
 }
 

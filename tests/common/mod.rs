@@ -48,23 +48,31 @@ pub(crate) struct Daemon {
 struct Launch {
     setup: Option<String>,
     sets: Vec<String>,
+    /// How many files it may open; none: as many as this process.
+    files: Option<usize>,
 }
 
 impl Daemon {
     /// The embedded default setup, with these settings (`key=value`) besides the ports and the history.
     pub(crate) fn start(extra_sets: &[&str]) -> Daemon {
-        Daemon::launch(tempfile::tempdir().unwrap(), Launch { setup: None, sets: owned(extra_sets) })
+        Daemon::launch(tempfile::tempdir().unwrap(), Launch { sets: owned(extra_sets), ..Launch::default() })
+    }
+
+    /// The default setup, of a process that may open so many files.
+    pub(crate) fn limited(files: usize, extra_sets: &[&str]) -> Daemon {
+        let launch = Launch { sets: owned(extra_sets), files: Some(files), ..Launch::default() };
+        Daemon::launch(tempfile::tempdir().unwrap(), launch)
     }
 
     /// This setup (TOML), with these settings.
     pub(crate) fn with_setup(setup: &str, extra_sets: &[&str]) -> Daemon {
-        let launch = Launch { setup: Some(setup.to_owned()), sets: owned(extra_sets) };
+        let launch = Launch { setup: Some(setup.to_owned()), sets: owned(extra_sets), files: None };
         Daemon::launch(tempfile::tempdir().unwrap(), launch)
     }
 
     /// A directory that already holds a `history.sqlite3`.
     pub(crate) fn on(dir: tempfile::TempDir, extra_sets: &[&str]) -> Daemon {
-        Daemon::launch(dir, Launch { setup: None, sets: owned(extra_sets) })
+        Daemon::launch(dir, Launch { sets: owned(extra_sets), ..Launch::default() })
     }
 
     fn launch(dir: tempfile::TempDir, launch: Launch) -> Daemon {
@@ -78,6 +86,11 @@ impl Daemon {
 
     pub(crate) fn push_port(&self) -> SocketAddr {
         self.push
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -260,8 +273,19 @@ pub(crate) fn tkbd() -> Command {
     command
 }
 
+/// The same, where it may open so many files and no more.
+pub(crate) fn with_files(files: usize) -> Command {
+    let program = tkbd();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(program.get_program());
+    for (name, _) in program.get_envs() {
+        command.env_remove(name);
+    }
+    command
+}
+
 fn spawn(dir: &Path, launch: &Launch) -> (Child, Arc<Mutex<String>>, SocketAddr, SocketAddr) {
-    let mut command = tkbd();
+    let mut command = launch.files.map_or_else(tkbd, with_files);
     command.arg("run");
     if let Some(setup) = &launch.setup {
         let file = dir.join("setup.toml");
@@ -493,7 +517,18 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Client {
         let addr = if addr.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, addr.port()).into() } else { addr };
-        let stream = TcpStream::connect(addr).unwrap();
+        Client::on(TcpStream::connect(addr).unwrap())
+    }
+
+    /// The same, from this address of this machine.
+    pub(crate) fn connect_from(from: Ipv4Addr, addr: SocketAddr) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&addr.into()).unwrap();
+        Client::on(socket.into())
+    }
+
+    fn on(stream: TcpStream) -> Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(GUARD)).unwrap();
         stream.set_write_timeout(Some(GUARD)).unwrap();

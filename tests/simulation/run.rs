@@ -95,6 +95,8 @@ struct Channel {
     /// What it was told, and when that is to be told again whole.
     told: BTreeSet<Kind>,
     again: Option<Instant>,
+    /// What is owed again if the last reply turns out to be lost after all.
+    last: Promise,
 }
 
 /// A reply that did not arrive.
@@ -112,6 +114,23 @@ struct Promise {
     dirty: Dirty,
     more: bool,
     turn: u64,
+}
+
+impl Promise {
+    /// What of it is owed again where the reply was handed over and may be lost: wholes, and what changed of the
+    /// occupation, but no parts of the history.
+    fn in_doubt(&self) -> Promise {
+        let mut kinds = self.owed.kinds.clone();
+        if !self.dirty.grown.is_empty() {
+            kinds.extend([Kind::RoomMap, Kind::Schedule]);
+        }
+        if !self.dirty.rescheduled.is_empty() {
+            kinds.insert(Kind::Schedule);
+        }
+        let owed = Owed { kinds, historic: Vec::new() };
+        let dirty = Dirty { pcs: self.dirty.pcs.clone(), ..Dirty::default() };
+        Promise { owed, dirty, ..*self }
+    }
 }
 
 /// The reply a request must get.
@@ -465,6 +484,7 @@ impl Run {
     /// A reply is on its way: it arrives, or is lost and given back at once or later.
     fn arrive(&mut self, reader: usize, said: &[Said], receipt: Receipt, promise: Promise, asked_map: bool) {
         self.say(|| format!("reader {reader} is told {said:?}"));
+        self.channels.get_mut(&reader).unwrap().last = promise.in_doubt();
         let channel = &self.channels[&reader];
         if !self.reliable && self.random.chance(self.loss) {
             self.say(|| "  which is lost".into());
@@ -514,14 +534,23 @@ impl Run {
         let reader = lost.reader;
         self.say(|| format!("reader {reader} did not get {:?}", lost.promise));
         let reply = self.house.give_back(lost.receipt, self.now);
-        let Some(channel) = self.channels.get_mut(&reader).filter(|channel| channel.id == lost.channel)
-        else {
+        self.given_back(reader, lost.channel, lost.promise, reply);
+    }
+
+    fn given_back(
+        &mut self,
+        reader: usize,
+        of: ChannelId,
+        promise: Promise,
+        reply: Option<(ChannelId, HoldId, Reply)>,
+    ) {
+        let Some(channel) = self.channels.get_mut(&reader).filter(|channel| channel.id == of) else {
             assert!(reply.is_none(), "what an ended channel was owed is forgotten");
             return;
         };
-        channel.more |= lost.promise.more || lost.promise.turn != channel.turn;
-        channel.owed.add(lost.promise.owed);
-        channel.dirty.add(lost.promise.dirty);
+        channel.more |= promise.more || promise.turn != channel.turn;
+        channel.owed.add(promise.owed);
+        channel.dirty.add(promise.dirty);
         channel.dirty.retain(&channel.filter, &self.truth);
         let Some((hold, _)) = channel.held else {
             assert!(reply.is_none(), "no request is held");
@@ -586,15 +615,15 @@ impl Run {
         assert_eq!(set, (*filter != before).then(|| filter.clone()), "a filter that was set is to be saved");
     }
 
-    /// A connection broke on which some channel was told something.
+    /// A connection broke on which some channel was told something last.
     fn doubt(&mut self) {
         let reader = self.random.below(self.readers.len());
         let Some(channel) = self.channels.get_mut(&reader) else { return };
-        self.house.doubt(channel.id, self.now);
-        if !channel.told.is_empty() {
-            channel.again = Some(self.now);
-        }
-        self.say(|| format!("reader {reader} is in doubt"));
+        let promise = std::mem::take(&mut channel.last);
+        let id = channel.id;
+        self.say(|| format!("reader {reader} may not have got {promise:?}"));
+        let reply = self.house.doubt(id, self.now);
+        self.given_back(reader, id, promise, reply);
     }
 
     fn withdraw_late(&mut self) {
@@ -628,6 +657,7 @@ impl Run {
             {
                 timed_out.insert((channel.id, hold));
                 channel.held = None;
+                channel.last = Promise { turn: channel.turn, ..Promise::default() };
                 channel.idle_since = now;
             }
         }
@@ -747,6 +777,7 @@ impl Channel {
             scheduled: false,
             told: BTreeSet::new(),
             again: None,
+            last: Promise::default(),
         }
     }
 

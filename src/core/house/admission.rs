@@ -1,13 +1,14 @@
 //! How channels begin and end, and what becomes of them in between: their filter, and what they may have missed.
 
 use super::House;
-use crate::core::channel::{Channel, ChannelId, Kind, Kinds, Owed};
-use crate::core::poll::{Ask, Fate, NoChannel, Poll, Shortage};
+use crate::core::channel::{Channel, ChannelId, HoldId, Kind, Kinds, Owed};
+use crate::core::poll::{Ask, Fate, NoChannel, Poll, Receipt, Reply, Shortage};
 use crate::core::refresh::Told;
 use crate::core::remembered::Remembered;
 use crate::core::state::State;
 use crate::core::tag::{Filter, FilterChange, TagFilter};
 use crate::core::token::Token;
+use crate::core::version::Versions;
 use std::time::{Duration, Instant};
 
 impl House {
@@ -112,11 +113,14 @@ impl House {
         if is_due { channel.told.take() } else { Kinds::NONE }
     }
 
-    /// A reply that was handed over on this channel was likely not heard.
-    pub fn doubt(&mut self, channel: ChannelId, now: Instant) {
-        if let Some(channel) = self.channel(channel) {
-            channel.told.doubt(now);
-        }
+    /// The connection broke on which this channel was told something last: that is owed again, but for parts of the
+    /// history, which its client will miss. If a newer request is held meanwhile, it is answered with it.
+    pub fn doubt(&mut self, id: ChannelId, now: Instant) -> Option<(ChannelId, HoldId, Reply)> {
+        let (whole, since) = self.channel(id)?.told.take_last();
+        let mut owed = Owed::default();
+        owed.add_all(whole);
+        let seen = Versions { occupation: since, ..Versions::LAST };
+        self.give_back(Receipt { channel: id, seen, owed }, now)
     }
 
     /// After how long, at most, something is told again to who asks then: a request may be held when its time comes.

@@ -39,7 +39,7 @@ impl House {
         }
         Delivery {
             messages: messages.into(),
-            to: self.take_held(audience, concern.kinds(), now),
+            to: self.take_held(audience, before, concern, now),
             seen: before,
         }
     }
@@ -70,7 +70,7 @@ impl House {
                 messages.push(update);
             }
         }
-        Delivery { messages: messages.into(), to: self.take_held(audience, concern.kinds(), now), seen }
+        Delivery { messages: messages.into(), to: self.take_held(audience, seen, concern, now), seen }
     }
 
     /// What is owed of kinds and of the history, in the order in which a reply brings it.
@@ -116,14 +116,13 @@ impl House {
 }
 
 impl Concern {
-    /// What is told of it.
-    fn kinds(self) -> Kinds {
+    /// What is told of it whole: of the occupation it is the change.
+    pub(super) fn told_whole(self) -> Kinds {
         let mut kinds = Kinds::NONE;
         let told = [
             (self.tag_map, Kind::TagMap),
             (self.room_map, Kind::RoomMap),
             (self.room_map || self.schedule, Kind::Schedule),
-            (self.occupation, Kind::Occupation),
         ];
         told.into_iter().filter(|(is, _)| *is).for_each(|(_, kind)| kinds.add(kind));
         kinds
