@@ -394,6 +394,8 @@ impl Hub {
             // A verb panicked half way: the state can be trusted no more. What was acknowledged is in
             // the history, and the next start has it (faults.md O5).
             tracing::error!("the state was left half changed by a panic; stopping, to be started anew");
+            // Written by another thread, which is given the time.
+            std::thread::sleep(Duration::from_millis(100));
             std::process::abort()
         })
     }

@@ -391,3 +391,199 @@ fn o3_a_thousand_that_come_back_at_once_are_held_again_without_a_snapshot_and_pu
         assert_eq!(view.occupation["hg075pc01"], "wu");
     }
 }
+
+// ---------------------------------------------------------------------------------------------- O4: out of open files
+
+/// Of 290 files, what is left for the web port: all but 64 for the history and others, two that listen, and those of
+/// pushes (64 served, 64 waiting, 16 strangers).
+const FILES: usize = 290;
+const PLACES: usize = FILES - 64 - 2 - 144;
+
+/// As many clients as have a place, each with a request that is held.
+fn full_house(daemon: &Daemon) -> Vec<Channel> {
+    (0..PLACES)
+        .map(|_| {
+            let mut channel = Channel::with_filter(daemon, &Value::Null);
+            channel.send(&json!([]));
+            channel
+        })
+        .collect()
+}
+
+#[test]
+fn o4_a_full_web_port_is_told_what_changes_and_a_place_that_comes_free_is_used() {
+    let daemon = Daemon::limited(FILES, &["http.hold=10m"]);
+    daemon.set("hg075pc01", "o");
+    let mut channels = full_house(&daemon);
+    let mut late = Channel::named(&daemon, "late");
+    late.send(&json!([get("tag_names")]));
+    // Connections beyond the limit, which take no file of ours: pushes and the history go on.
+    let _queue: Vec<Client> = (0..300).map(|_| daemon.connect()).collect();
+    for state in ["wf", "wu", "lf"] {
+        daemon.set("hg075pc01", state);
+        for channel in &mut channels {
+            assert_eq!(only(&channel.receive(), "occupation_update")["update"], json!({"hg075pc01": state}));
+            channel.send(&json!([]));
+        }
+    }
+    daemon.set("hg075pc01", "x");
+    assert_eq!(types(&channels[0].receive()), ["occupation_update"]);
+    let rows = channels[0].ask(&json!([{"type": "get_historic_updates", "count": 9}]));
+    assert_eq!(only(&rows, "historic_updates")["updates"].as_array().unwrap().len(), 5);
+    drop(channels.pop());
+    assert_eq!(types(&late.receive()), ["welcome", "tags", "tags"], "in the place that came free");
+    assert!(daemon.log().contains("all places for connections are taken"), "{}", daemon.log());
+}
+
+#[test]
+fn o4_connections_that_stand_idle_make_room_for_those_that_ask() {
+    let daemon = Daemon::limited(FILES, &["http.idle=1h"]);
+    let mut idle: Vec<Client> = (0..PLACES).map(|_| daemon.connect()).collect();
+    // One of them is in use: its request is held, and it is not ended.
+    idle[0].send(&Request::get("/?m=%5B%22held%22%5D").bytes());
+    assert_eq!(types(&messages_of("held", &idle[0].receive().json())), ["welcome", "tags"]);
+    idle[0].send(
+        &Request::get(
+            "/?m=%5B%22held%22%2C%7B%22type%22%3A%22set_msgFilter%22%2C%22occupation%22%3Anull%7D%5D",
+        )
+        .bytes(),
+    );
+    assert_eq!(daemon.ask(&new_channel()).status, 200);
+    for client in &mut idle[1..] {
+        client.wait_until_closed();
+    }
+    daemon.set("hg075pc01", "wf");
+    assert_eq!(types(&messages_of("held", &idle[0].receive().json())), ["occupation_update"]);
+}
+
+#[test]
+fn o4_a_full_house_does_not_keep_the_processor_busy() {
+    let daemon = Daemon::limited(FILES, &["http.hold=10m"]);
+    let _channels = full_house(&daemon);
+    let _queue: Vec<Client> = (0..50).map(|_| daemon.connect()).collect();
+    daemon.push("test", &json!({"hg075pc01": entry("o")}));
+    let before = processor_ticks(&daemon);
+    std::thread::sleep(Duration::from_secs(2));
+    let ticks = processor_ticks(&daemon) - before;
+    // Of two hundred: one that looks again and again takes them all.
+    assert!(ticks < 50, "{ticks} hundredths of a second");
+}
+
+/// Hundredths of a second that a daemon has worked.
+fn processor_ticks(daemon: &Daemon) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn o4_connections_that_have_no_files_are_refused_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for (files, set) in [(FILES, "http.max_connections=1000"), (200, "http.hold=20s")] {
+        let output = common::with_files(files)
+            .args([
+                "run",
+                "--set",
+                "http.listen=127.0.0.1:0",
+                "--set",
+                "push.listen=127.0.0.1:0",
+                "--set",
+                set,
+            ])
+            .current_dir(&dir)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(&format!("{files} files may be open")), "{said}");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "nothing was touched");
+    }
+}
+
+// -------------------------------------------------------------------------------------------------- C3, O5: memory
+
+/// The memory of a daemon, in KiB.
+fn resident(daemon: &Daemon) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn c3_a_channel_nobody_comes_back_to_takes_a_kibibyte_at_most() {
+    const CHANNELS: usize = 10_000;
+    let daemon = Daemon::start(&["http.channel_expiry=1h"]);
+    daemon.set("hg075pc01", "o");
+    let mut client = daemon.connect();
+    let mut open = |channels: std::ops::Range<usize>| {
+        for i in channels {
+            let m = json!([format!("abandoned-{i:012}"), everything(), get("occupation")]);
+            let request = Request::post("/").body(m.to_string());
+            assert_eq!(client.exchange(&request).status, 200);
+        }
+    };
+    // What the first ones bring about is not of each.
+    open(0..1_000);
+    let before = resident(&daemon);
+    open(1_000..1_000 + CHANNELS);
+    for state in ["wf", "wu", "wf", "wu"] {
+        daemon.set("hg075pc01", state);
+    }
+    let each = resident(&daemon).saturating_sub(before) * 1024 / CHANNELS;
+    assert!(each <= 1024, "{each} bytes a channel");
+}
+
+// ---------------------------------------------------------------------------------------------------- O6: the log
+
+#[test]
+fn o6_a_log_that_is_not_read_stops_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = common::tkbd()
+        .args(["run", "--set", "http.listen=127.0.0.1:0", "--set", "push.listen=127.0.0.1:0"])
+        .args(["--set", "history.db=history.sqlite3", "--set", "log.level=debug"])
+        .current_dir(&dir)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Read up to where it listens for pushes, and no further, while it stays open.
+    let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let push = loop {
+        let mut line = String::new();
+        assert!(std::io::BufRead::read_line(&mut log, &mut line).unwrap() > 0, "it does not listen");
+        let line: Value = serde_json::from_str(&line).unwrap();
+        if line["door"] == "push" {
+            break line["addr"].as_str().unwrap().parse().unwrap();
+        }
+    };
+    // Each of them is told in the log, which is full long before the last.
+    let bad = Request::post("/push").body("{}").bytes();
+    let mut client = Client::connect(push);
+    for _ in 0..5_000 {
+        client.send(&bad);
+        assert_eq!(client.receive().status, 400);
+    }
+    let good = Request::post("/push").body(json!({"data": {"hg075pc01": entry("o")}}).to_string());
+    common::assert_taken(&client.exchange(&good), "a push");
+    assert!(common::ask_to_end(&child));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(log);
+}
+
+#[test]
+fn o6_what_is_said_again_and_again_is_limited_in_the_log() {
+    let daemon = Daemon::start(&[]);
+    let via = "x-tkbd-via";
+    let hello = Request::post("/").body("null").header(via, &"a".repeat(22));
+    // A mirror of itself.
+    let own = daemon.ask(&hello).header(via).unwrap().split(',').next().unwrap().to_owned();
+    let turned_away = Request::post("/").body("null").header(via, &own);
+    let mut client = daemon.connect();
+    for _ in 0..300 {
+        assert_eq!(client.exchange(&turned_away).status, 508);
+    }
+    // The line behind them is in the log after them.
+    let mut daemon = daemon;
+    assert_eq!(daemon.terminate().code(), Some(0));
+    let told = daemon.log().matches("a mirror is turned away").count();
+    assert!((1..=30).contains(&told), "{told} lines of one kind");
+}

@@ -4,9 +4,17 @@ use super::{Failure, may_colour};
 use crate::setup::{Log, LogFormat};
 use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
 
-/// Logs to standard error from now on: lines for people on a terminal, JSON for machines elsewhere.
-pub(super) fn start(log: &Log) -> Result<(), Failure> {
+mod lines;
+mod writer;
+
+pub(super) use writer::Logging;
+
+/// Logs to standard error from now on, and until what it returns is dropped: lines for people on a terminal, JSON for
+/// machines elsewhere.
+pub(super) fn start(log: &Log) -> Result<Logging, Failure> {
     let filter = EnvFilter::try_new(&log.level)
         .map_err(|error| Failure::Daemon(format!("log.level {:?}: {error}", log.level), 78))?;
     // It tells every step of a migration, with paths of the machine that built us; that the history was opened says enough.
@@ -24,13 +32,15 @@ pub(super) fn start(log: &Log) -> Result<(), Failure> {
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    // Where nobody reads the log any more, that is told to nobody: to try would panic.
+    let failed = |error: &dyn std::fmt::Display| Failure::other(format!("cannot start logging: {error}"));
+    let (lines, logging) = writer::start(stderr(), !human).map_err(|error| failed(&error))?;
     let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).log_internal_errors(false);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false);
     let started = if human {
-        lines.with_ansi(may_colour(&stderr())).with_target(false).try_init()
+        let lines = lines.with_ansi(may_colour(&stderr())).with_target(false);
+        lines.fmt_fields(debug_fn(lines::field).delimited(" ")).try_init()
     } else {
         lines.json().flatten_event(true).try_init()
     };
-    started.map_err(|error| Failure::other(format!("cannot start logging: {error}")))
+    started.map(|()| logging).map_err(|error| failed(&error))
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// Serves until a signal comes.
 pub(super) fn run(arguments: &SetupArguments) -> Result<(), Failure> {
     let setup = load(arguments)?;
-    logging::start(&setup.log)?;
+    let _logging = logging::start(&setup.log)?;
     // A held request is an open file, and the usual limit is 1,024. What the system allows is what we get.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");

@@ -34,7 +34,7 @@ pub(super) async fn demo(arguments: DemoArguments) -> Result<(), Failure> {
     let scratch = Scratch::new()?;
     let mut setup = load(&scratch, &arguments)?;
     setup.history.db = arguments.db.clone().unwrap_or_else(|| scratch.path().join("history.sqlite"));
-    logging::start(&setup.log)?;
+    let _logging = logging::start(&setup.log)?;
     let rooms = setup.rooms.clone();
 
     let shutdown = CancellationToken::new();
