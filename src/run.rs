@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) mod ceiling;
 pub(crate) mod descriptors;
 mod mirror;
 pub(crate) mod timetables;
@@ -169,14 +170,16 @@ fn open_doors(setup: &Setup, listeners: Listeners, connections: usize, hub: &Arc
     let http = &setup.http;
     let channels = http.max_channels;
     tracing::info!(connections, channels, "places of the web port");
+    let unsent = Places::new(setup.limits.unsent / 1024);
     let patience = Patience::new(http.stalled, http.answer_timeout);
     let web = Arc::new(Web {
-        joyce: Arc::new(Joyce::new(hub.clone(), &http.path, http.crowd.wait, porch.clone())),
+        joyce: Arc::new(Joyce::new(hub.clone(), &http.path, http.crowd.wait, unsent, porch.clone())),
         limits: Arc::new(Limits {
             head: http.max_head,
             head_timeout: http.head_timeout,
             body: http.max_body,
             body_timeout: http.body_timeout,
+            bodies: Some(Places::new(setup.limits.bodies / 1024)),
             idle: http.idle,
         }),
         places: Places::new(connections),
@@ -204,6 +207,7 @@ fn open_doors(setup: &Setup, listeners: Listeners, connections: usize, hub: &Arc
             head_timeout: push.timeout,
             body: push.max_body,
             body_timeout: push.timeout,
+            bodies: None,
             // There are few places here, and who is done is to leave its own to others.
             idle: push.timeout,
         },

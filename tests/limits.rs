@@ -587,3 +587,110 @@ fn o6_what_is_said_again_and_again_is_limited_in_the_log() {
     let told = daemon.log().matches("a mirror is turned away").count();
     assert!((1..=30).contains(&told), "{told} lines of one kind");
 }
+
+// ---------------------------------------------------------------------------------------------------- O5: memory
+
+#[test]
+fn o5_bodies_that_come_in_at_once_share_what_they_may_take() {
+    let daemon = Daemon::start(&["limits.bodies=1048576", "http.body_timeout=1m"]);
+    let body = format!("[null{}]", " ".repeat(60_000));
+    let bytes = Request::post("/").body(&body).bytes();
+    let mut slow: Vec<Client> = Vec::new();
+    // Seventeen of them have their places, and those after them none.
+    let refused = loop {
+        let mut client = daemon.connect();
+        client.send_what_is_taken(&bytes[..bytes.len() - 1]);
+        daemon.settle();
+        client.stream().set_nonblocking(true).unwrap();
+        let is_answered = client.stream().peek(&mut [0]).is_ok();
+        client.stream().set_nonblocking(false).unwrap();
+        if is_answered {
+            break client.receive();
+        }
+        slow.push(client);
+        assert!(slow.len() < 40, "all of them are taken");
+    };
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(slow.len() >= 15, "{} are taken", slow.len());
+    assert_eq!(daemon.ask(&new_channel()).status, 200, "what has no body needs no place");
+    for client in &mut slow {
+        client.send(b"]");
+        assert_eq!(client.receive().status, 200);
+    }
+    assert_eq!(daemon.ask(&Request::post("/").body(&body)).status, 200, "the places are free again");
+}
+
+#[test]
+fn o5_a_slow_reader_of_an_answer_too_many_is_cut_off_and_told_when_it_comes_again() {
+    let (daemon, _) =
+        with_large_answers(&["limits.unsent=1048576", "http.stalled=5m", "http.answer_timeout=1h"]);
+    let ask = |token: &str| {
+        let mut m = vec![json!(token), everything()];
+        m.extend(std::iter::repeat_n(get("roomMap"), 30));
+        Request::post("/").body(Value::from(m).to_string())
+    };
+    // Each waits for another roomMap, of half a megabyte; two have a place.
+    let mut slow: Vec<Client> = (0..4)
+        .map(|i| {
+            daemon.set(&format!("hg075pcnew{i}"), "o");
+            let mut client = daemon.connect();
+            client.send(&ask(&format!("slow{i}")).bytes());
+            daemon.settle();
+            client
+        })
+        .collect();
+    let read = read_slowly(&mut slow[3], Duration::ZERO);
+    assert!(read < 30 * 450_000, "{read} bytes");
+    drop(slow);
+    daemon.settle();
+    let again = daemon.ask(&Request::post("/").body(r#"["slow3"]"#)).json();
+    assert!(types(&messages_of("slow3", &again)).contains(&"roomMap"));
+}
+
+#[test]
+fn o5_a_flood_stays_below_the_ceiling_that_check_tells() {
+    let sets = [
+        "http.max_channels=5000",
+        "http.max_connections=500",
+        "limits.bodies=4194304",
+        "limits.unsent=4194304",
+        "http.stalled=5m",
+        "http.answer_timeout=1h",
+        "http.body_timeout=5m",
+    ];
+    let (daemon, request) = with_large_answers(&sets);
+    let dir = tempfile::tempdir().unwrap();
+    let arguments: Vec<&str> =
+        std::iter::once("check").chain(sets.iter().flat_map(|set| ["--set", set])).collect();
+    let (code, told, _) = common::run_to_end(dir.path(), &arguments);
+    assert_eq!(code, Some(0));
+    let line = told.lines().find_map(|line| line.strip_prefix("memory     at most ")).unwrap();
+    let ceiling: usize = line.split(' ').next().unwrap().parse().unwrap();
+
+    let mut client = daemon.connect();
+    for i in 0..4_900 {
+        let m = json!([format!("flood-{i:012}"), everything(), get("tag_names")]).to_string();
+        assert_eq!(client.exchange(&Request::post("/").body(m)).status, 200);
+    }
+    let body = Request::post("/").body(" ".repeat(65_000)).bytes();
+    let head = Request::get("/").header("X", &"x".repeat(16_000)).bytes();
+    let flood: Vec<Client> = (0..450)
+        .map(|i| {
+            let mut client = daemon.connect();
+            match i % 3 {
+                0 => client.send_what_is_taken(&body[..body.len() - 1]),
+                1 => client.send_what_is_taken(&head[..head.len() - 1]),
+                _ => client.send_what_is_taken(&request.bytes()),
+            }
+            if i % 10 == 0 {
+                daemon.set(&format!("hg075pcflood{i}"), "o");
+            }
+            client
+        })
+        .collect();
+    daemon.settle();
+    let taken = resident(&daemon) / 1024;
+    assert!(taken <= ceiling, "{taken} MiB of {ceiling}");
+    assert_eq!(daemon.ask(&new_channel()).status, 200);
+    drop(flood);
+}

@@ -83,7 +83,7 @@ impl Ingest {
     pub fn new(hub: Arc<Hub>, terms: Terms, porch: Porch) -> Arc<Ingest> {
         let places = Arc::new(Semaphore::new(terms.max_connections));
         let strangers = Arc::new(Semaphore::new(STRANGERS));
-        let limits = Arc::new(terms.limits);
+        let limits = Arc::new(terms.limits.clone());
         let accepted = Places::new(accepted(terms.max_connections));
         Arc::new(Ingest { hub, terms, limits, porch, places, strangers, accepted })
     }

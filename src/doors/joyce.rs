@@ -1,7 +1,8 @@
 //! Joyce: channels over HTTP, with requests that are held until there is something to say (joyce.md).
 
 use super::Porch;
-use super::http::{Connection, Persistence, Request, Response, Socket, Target, Turn, Written, append_date};
+use super::http::append_date;
+use super::http::{Connection, Persistence, Place, Places, Request, Response, Socket, Target, Turn, Written};
 use crate::core::lineage::InstanceId;
 use crate::core::message::{Body, Message};
 use crate::core::origins::Origin;
@@ -29,14 +30,17 @@ pub struct Joyce {
     wait: Duration,
     /// How many do so.
     waiting: Semaphore,
+    /// What answers may take that their readers are slow to take.
+    unsent: Places,
     porch: Porch,
 }
 
 impl Joyce {
-    /// A door at `path`, where a new channel waits so long for its place.
-    pub fn new(hub: Arc<Hub>, path: &str, wait: Duration, porch: Porch) -> Joyce {
+    /// A door at `path`, where a new channel waits so long for its place, and what readers are slow to take has so
+    /// many KiB.
+    pub fn new(hub: Arc<Hub>, path: &str, wait: Duration, unsent: Places, porch: Porch) -> Joyce {
         let waiting = Semaphore::new(Self::MAX_WAITING);
-        Joyce { hub, path: path.trim_matches('/').to_owned(), wait, waiting, porch }
+        Joyce { hub, path: path.trim_matches('/').to_owned(), wait, waiting, unsent, porch }
     }
 
     /// Takes a plain request that asks something of a channel. One that does not, or is bad, is left to
@@ -265,7 +269,7 @@ impl Recipient for Client {
             (written, is_part.then(|| (answer, start.clone())))
         });
         match (written, rest) {
-            (Written::Part(done), Some((answer, start))) => {
+            (Written::Part(done), Some((answer, start))) if self.is_kept(&answer, &reply) => {
                 let tasks = self.door.porch.tasks.clone();
                 tasks.spawn(self.finish(reply, answer, start, done));
             }
@@ -278,10 +282,25 @@ impl Recipient for Client {
 impl Client {
     /// Reads what the reply needs of the history, and writes it.
     async fn send(self: Box<Self>, reply: Reply) {
-        let historic = self.historic(&reply).await;
+        let (historic, _places) = self.historic(&reply).await;
         let mut start = Vec::new();
         let answer = Answer::new(&self, &reply.messages, historic, &mut start);
+        if !self.is_kept(&answer, &reply) {
+            return self.lost(reply);
+        }
         self.finish(reply, answer, start, 0).await;
+    }
+
+    /// Whether there is memory for what its reader is slow to take. Messages are shared, and each is paid for once; but
+    /// a state that changes all the time makes others all the time (faults.md O5).
+    fn is_kept(&self, answer: &Answer, reply: &Reply) -> bool {
+        let messages = reply.messages.iter();
+        let mut shared = messages.filter(|message| !matches!(message.body(), Body::HistoricUpdates(_)));
+        answer.texts.is_empty()
+            || shared.all(|message| {
+                let length = message.rendered(wire::message::render).len();
+                message.keep(|| Some(Box::new(self.door.unsent.try_take_bytes(length)?)))
+            })
     }
 
     async fn finish(mut self: Box<Self>, reply: Reply, answer: Answer, start: Vec<u8>, done: usize) {
@@ -323,19 +342,28 @@ impl Client {
         let _ = write!(out, "Content-Length: {length}\r\n\r\n");
     }
 
-    async fn historic(&self, reply: &Reply) -> Vec<Bytes> {
-        let mut historic = Vec::new();
+    /// Parts of the history, and the memory they have: they are shared with nobody.
+    async fn historic(&self, reply: &Reply) -> (Vec<Bytes>, Vec<Place>) {
+        let (mut historic, mut places) = (Vec::new(), Vec::new());
         for message in reply.messages.iter() {
             let Body::HistoricUpdates(range) = message.body() else { continue };
-            historic.push(match self.door.hub.updates(*range).await {
+            let text = match self.door.hub.updates(*range).await {
                 Ok(updates) => wire::message::historic_updates(*range, &updates),
                 Err(error) => {
                     tracing::warn!(%error, "the history cannot be read; a client goes without");
                     Bytes::new()
                 }
-            });
+            };
+            let place = self.door.unsent.try_take_bytes(text.len());
+            if place.is_none() {
+                tracing::warn!(
+                    "as much is unsent as may be (limits.unsent); a client goes without the history"
+                );
+            }
+            historic.push(if place.is_some() { text } else { Bytes::new() });
+            places.extend(place);
         }
-        historic
+        (historic, places)
     }
 }
 

@@ -314,3 +314,41 @@ impl Web {
         response.send(connection.socket(), &request).await.is_ok() && request.persistence().stays()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn o5_a_panic_in_a_connection_ends_that_one_and_gives_its_place_to_the_next() {
+        let porch = Porch { shutdown: CancellationToken::new(), tasks: TaskTracker::new() };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap();
+        let accepted = AtomicUsize::new(0);
+        let patience = Patience::new(Duration::from_secs(9), Duration::from_secs(9));
+        let terms = (Places::new(1), patience, Duration::from_secs(99));
+        let serve = |socket: Arc<Socket>, _, place| {
+            let first = accepted.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                let _place: Place = place;
+                assert!(!first, "the first connection panics, as it is to");
+                socket.write_on(&[b"served"], 0).await.unwrap();
+            }
+        };
+        let clients = async {
+            let mut first = TcpStream::connect(port).await.unwrap();
+            let mut second = TcpStream::connect(port).await.unwrap();
+            first.write_all(b"x").await.unwrap();
+            let mut said = String::new();
+            assert_eq!(first.read_to_string(&mut said).await.unwrap_or(0), 0, "{said}");
+            second.read_to_string(&mut said).await.unwrap();
+            porch.shutdown.cancel();
+            said
+        };
+        let (said, ()) = tokio::join!(clients, porch.accept(listener, terms, serve));
+        assert_eq!(said, "served");
+    }
+}

@@ -37,6 +37,15 @@ pub(crate) fn connections(setup: &Setup) -> Result<usize, TooFewFiles> {
     plan(setup, usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
+/// The same, as far as it may raise its limit, which the daemon does.
+///
+/// # Errors
+/// The same.
+pub(crate) fn attainable(setup: &Setup) -> Result<usize, TooFewFiles> {
+    let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    plan(setup, usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
 fn plan(setup: &Setup, limit: usize) -> Result<usize, TooFewFiles> {
     /// As many as `http.max_connections` may say.
     const MOST: usize = 1_000_000;

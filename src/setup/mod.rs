@@ -166,6 +166,10 @@ pub struct Limits {
     pub rooms: usize,
     /// Sources that have ever pushed.
     pub sources: usize,
+    /// Bytes of bodies of requests to the web port that are on their way.
+    pub bodies: usize,
+    /// Bytes of answers that their readers are slow to take.
+    pub unsent: usize,
 }
 
 /// What is logged, and how (`[log]`).

@@ -178,6 +178,8 @@ fn limits(ask: &mut Reader) -> Limits {
         pcs: ask.count("limits.pcs", 10_000, 1..=1_000_000),
         rooms: ask.count("limits.rooms", 1_000, 1..=100_000),
         sources: ask.count("limits.sources", 1_000, 1..=100_000),
+        bodies: ask.count("limits.bodies", 67_108_864, 1_048_576..=1_073_741_824),
+        unsent: ask.count("limits.unsent", 134_217_728, 1_048_576..=1_073_741_824),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A connection: requests are read from it one by one.
 
 use super::admit::{Admit, Refusal};
+use super::places::Places;
 use super::reader::{self, Read};
 use super::request::{self, Request, Target, Whole};
 use super::socket::{Socket, Turn};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What a request may be, and how long it may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// The longest head, in bytes; at least 8,192, for hyper.
     pub head: usize,
@@ -24,6 +25,8 @@ pub struct Limits {
     pub body: usize,
     /// How long a body may take.
     pub body_timeout: Duration,
+    /// What all bodies may take that are on their way, in KiB; none: as much as they have connections.
+    pub bodies: Option<Places>,
     /// After how long a connection on which nothing happens is closed; it may take twice as long.
     pub idle: Duration,
 }
@@ -239,7 +242,7 @@ impl Connection {
     /// Has hyper read one request, which begins with what was read already.
     async fn read<D: Door>(&mut self, door: &Arc<D>) -> Came<D::Plain> {
         let rest = std::mem::take(&mut self.rest);
-        match reader::read(rest, &self.socket, *self.limits, door).await {
+        match reader::read(rest, &self.socket, &self.limits, door).await {
             Read::Request(read, rest) => {
                 self.rest = rest;
                 match *read {

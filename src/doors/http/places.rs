@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The places of a port. What listens for it shares them.
+/// The places of a port, which all that listen for it share; or those in memory, of a KiB each.
 #[derive(Debug, Clone)]
 pub struct Places(Arc<Semaphore>);
 
@@ -34,6 +34,12 @@ impl Places {
     pub async fn take(&self) -> Place {
         // It is never closed.
         Place { _permit: self.0.clone().acquire_owned().await.ok() }
+    }
+
+    /// As many places as a thing of so many bytes takes, where one is for a KiB.
+    pub fn try_take_bytes(&self, bytes: usize) -> Option<Place> {
+        let count = u32::try_from(bytes.div_ceil(1024)).ok()?;
+        self.0.clone().try_acquire_many_owned(count).ok().map(|permit| Place { _permit: Some(permit) })
     }
 
     fn all_free(&self, count: usize) -> bool {

@@ -210,6 +210,8 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("limits.pcs", "0", "1000001"),
         ("limits.rooms", "0", "100001"),
         ("limits.sources", "0", "100001"),
+        ("limits.bodies", "1048575", "1073741825"),
+        ("limits.unsent", "1048575", "1073741825"),
     ] {
         for value in [below, above] {
             let error = resolved("", &[], &[&format!("{key}={value}")]).unwrap_err().to_string();
