@@ -32,7 +32,7 @@ impl ChannelId {
     pub fn share(self, of: Duration) -> Duration {
         // Multiples of the golden ratio, of which the whole part is thrown away.
         let part = u128::from(self.slot.wrapping_mul(0x9e37_79b9));
-        Duration::from_millis((of.as_millis() * part >> 32) as u64)
+        Duration::from_millis(((of.as_millis() * part) >> 32) as u64)
     }
 }
 
