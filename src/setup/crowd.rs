@@ -50,3 +50,22 @@ pub(super) fn not_everybody(ask: &mut Reader, key: &'static str, proxies: &[IpNe
         ask.refuse(key, &[], why.hint("list the proxies' own addresses"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::load;
+    use super::seconds;
+
+    #[test]
+    fn c2_c10_c11_c12_the_limits_are_those_that_were_promised_where_nothing_else_is_written() {
+        let http = load(None, std::iter::empty(), &[]).unwrap().http;
+        assert!(http.idle >= seconds(90) && http.refresh <= seconds(600));
+        assert_eq!((http.max_head, http.max_body, http.max_channels), (16 * 1024, 64 * 1024, 50_000));
+        assert_eq!((http.head_timeout, http.body_timeout), (seconds(10), seconds(10)));
+        assert_eq!((http.stalled, http.answer_timeout), (seconds(15), seconds(60)));
+        let crowd = http.crowd;
+        let each = (crowd.connections_per_address, crowd.channels_per_address, crowd.new_channels_per_second);
+        assert_eq!(each, (512, 256, 20));
+        assert_eq!(crowd.max_connections, None);
+    }
+}
