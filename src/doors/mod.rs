@@ -207,6 +207,7 @@ impl Admit for Web {
         self.joyce.count(match status {
             StatusCode::REQUEST_TIMEOUT => Why::JoyceLate,
             StatusCode::PAYLOAD_TOO_LARGE => Why::JoyceTooLarge,
+            StatusCode::SERVICE_UNAVAILABLE => Why::JoyceBodies,
             _ => Why::JoyceFraming,
         });
         Refusal(Response::text(status, line))
@@ -332,6 +333,7 @@ impl Web {
         let is_told = waits.is_some() || !connection.socket().has_session();
         drop(waits);
         if place.is_none() {
+            self.joyce.count(Why::JoyceConnectionsOfAddress);
             tracing::debug!("a connection too many of one address");
             if !is_told || !Box::pin(connection.handshake()).await {
                 return None;

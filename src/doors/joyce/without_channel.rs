@@ -55,7 +55,11 @@ impl Joyce {
                 // Ends the connection, which is to go on.
                 drop(client);
                 socket.pass(Turn::Task);
-                self.count(Refusal::JoyceChannels);
+                self.count(match why {
+                    Shortage::InAll(_) => Refusal::JoyceChannels,
+                    Shortage::OfAddress(_) => Refusal::JoyceChannelsOfAddress,
+                    Shortage::TooFast { .. } => Refusal::JoyceChannelsTooFast,
+                });
                 tracing::debug!(%why, "no channel for a new client");
                 return Err(for_now(&why.to_string(), "5"));
             }
