@@ -126,8 +126,11 @@ fn every_reason_is_counted_when_it_is_given() {
         asked(&full, &Request::get(&format!("/?m={other}")), 503);
     });
 
-    let crowd =
-        ["http.channels_per_address=1", "http.new_channels_per_second=1000", "http.connections_per_address=2"];
+    let crowd = [
+        "http.channels_per_address=1",
+        "http.new_channels_per_second=1000",
+        "http.connections_per_address=2",
+    ];
     let crowded = Daemon::start(&[&crowd[..], &["http.exempt=127.0.0.1", "http.wait=10ms"]].concat());
     let there = || Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), crowded.joyce());
     let (mut first, mut second) = (there(), there());
