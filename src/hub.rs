@@ -10,7 +10,7 @@ use crate::core::channel::{ChannelId, HoldId};
 use crate::core::house::House;
 use crate::core::lineage::{InstanceId, Lineage, Link};
 use crate::core::message::{HistoricRange, HistoricUpdate};
-use crate::core::poll::{Census, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
+use crate::core::poll::{Census, Delivery, NoChannel, Outcome, Poll, Receipt, Reply};
 use crate::core::push::{Push, Refused};
 use crate::core::room::RoomKey;
 use crate::core::schedule::Reservation;
@@ -27,6 +27,7 @@ use tokio::sync::{Notify, watch};
 mod figures;
 mod pulse;
 mod reload;
+mod turned_away;
 mod unsaved;
 
 use figures::Counted;
@@ -88,6 +89,12 @@ pub struct Deliveries {
     all: Vec<(Delivery, Recipients)>,
     counted: Counted,
 }
+
+/// The channel of a request, and by what it is to be withdrawn if it is held.
+pub type Held = (ChannelId, Option<HoldId>);
+
+/// A request for which no channel could be had, and who waits for its answer.
+pub type TurnedAway = (Box<NoChannel>, Box<dyn Recipient>);
 
 type Recipients = Vec<(ChannelId, Box<dyn Recipient>)>;
 
@@ -257,16 +264,21 @@ impl Hub {
     /// the latter case, returns by what it is to be withdrawn if its client leaves.
     ///
     /// # Errors
-    /// When it would need a new channel, and there are as many as there may be.
-    pub fn poll(
-        &self,
-        poll: Poll,
-        recipient: Box<dyn Recipient>,
-        now: Instant,
-    ) -> Result<Option<(ChannelId, HoldId)>, TooManyChannels> {
+    /// When it would need a new channel, and none can be had: with the recipient, who is not answered yet.
+    pub fn poll(&self, poll: Poll, recipient: Box<dyn Recipient>, now: Instant) -> Result<Held, TurnedAway> {
         let token = poll.token.clone();
         let mut inner = self.lock();
-        let polled = inner.house.poll(poll, now)?;
+        let polled = match inner.house.poll(poll, now) {
+            Ok(polled) => polled,
+            Err(mut none) => {
+                let is_early = inner.note_put_off(token, &mut none, now);
+                drop(inner);
+                if is_early {
+                    self.earlier.notify_one();
+                }
+                return Err((none, recipient));
+            }
+        };
         let (channel, conflated) = (polled.channel, polled.conflated);
         let older = polled.superseded.and_then(|hold| inner.take_one(channel, hold));
         if let Some(filter) = polled.filter {
@@ -276,11 +288,10 @@ impl Hub {
             Outcome::Answer(reply) => (None, Some((recipient, reply))),
             Outcome::Hold(hold) => {
                 inner.keep(channel, hold, recipient);
-                (Some((channel, hold)), None)
+                (Some(hold), None)
             }
         };
-        let next = inner.next_deadline();
-        let earlier = inner.alarm.is_none_or(|alarm| next.is_some_and(|next| next < alarm));
+        let earlier = inner.is_early();
         drop(inner);
         if earlier {
             self.earlier.notify_one();
@@ -294,31 +305,23 @@ impl Hub {
         if let Some((recipient, reply)) = answer {
             recipient.deliver(reply);
         }
-        Ok(held)
+        Ok((channel, held))
     }
 
-    /// The client of a held request has left.
-    pub fn withdraw(&self, channel: ChannelId, hold: HoldId, now: Instant) {
+    /// The client of a held request has left. False where it was answered before.
+    pub fn withdraw(&self, channel: ChannelId, hold: HoldId, now: Instant) -> bool {
         let mut inner = self.lock();
         inner.house.withdraw(channel, hold, now);
         let left = inner.take_one(channel, hold);
         drop(inner);
-        drop(left);
+        left.is_some()
     }
 
     /// A reply could not be handed over whole. If a newer request is held on that channel meanwhile, it
     /// is answered.
     pub fn give_back(&self, receipt: Receipt, now: Instant) {
         self.health.counts.given_back.one();
-        let mut inner = self.lock();
-        let answer = inner
-            .house
-            .give_back(receipt, now)
-            .and_then(|(channel, hold, reply)| Some((inner.take_one(channel, hold)?, reply)));
-        drop(inner);
-        if let Some((recipient, reply)) = answer {
-            recipient.deliver(reply);
-        }
+        self.owe_again(|house| house.give_back(receipt, now));
     }
 
     /// How many of what there are.
@@ -416,6 +419,8 @@ impl Hub {
             // A verb panicked half way: the state can be trusted no more. What was acknowledged is in
             // the history, and the next start has it (faults.md O5).
             tracing::error!("the state was left half changed by a panic; stopping, to be started anew");
+            // Written by another thread, which is given the time.
+            std::thread::sleep(Duration::from_millis(100));
             std::process::abort()
         })
     }
@@ -424,6 +429,12 @@ impl Hub {
 impl Inner {
     fn next_deadline(&self) -> Option<Instant> {
         [self.house.next_deadline(), self.unsaved.due()].into_iter().flatten().min()
+    }
+
+    /// Whether a deadline comes earlier than the clock expects.
+    fn is_early(&self) -> bool {
+        let next = self.next_deadline();
+        self.alarm.is_none_or(|alarm| next.is_some_and(|next| next < alarm))
     }
 
     fn keep(&mut self, channel: ChannelId, hold: HoldId, recipient: Box<dyn Recipient>) {

@@ -3,6 +3,7 @@
 use crate::core::house::House;
 use crate::core::state::Remains;
 use crate::core::version::{Version, Versions};
+use crate::doors::http::Places;
 use crate::doors::ingest::Ingest;
 use crate::doors::joyce::Joyce;
 use crate::doors::{Porch, Web, health};
@@ -25,7 +26,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) mod backup;
+pub(crate) mod ceiling;
 mod control;
+pub(crate) mod descriptors;
 mod mirror;
 mod reload;
 mod supervisor;
@@ -38,6 +41,9 @@ pub use reload::{Applied, NotReloaded, Reload, Reloads, reloads};
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Fewer files may be open than are needed.
+    #[error(transparent)]
+    Descriptors(#[from] descriptors::TooFewFiles),
     /// The history cannot be opened.
     #[error(transparent)]
     History(#[from] OpenError),
@@ -70,7 +76,8 @@ impl RunError {
             )
             | RunError::Close(_)
             | RunError::Interrupted => 1,
-            RunError::History(_)
+            RunError::Descriptors(_)
+            | RunError::History(_)
             | RunError::Timetable(_)
             | RunError::Master(_)
             | RunError::Tls(_)
@@ -93,14 +100,15 @@ pub fn check(setup: &Setup) -> Result<(), RunError> {
 /// and returns. Meanwhile the setup is read again whenever the other end of `reloads` asks for it.
 ///
 /// # Errors
-/// When the history cannot be opened, or not be closed in order; when a timetable can never be had; and when there is
-/// no certificate for TLS.
+/// When the history cannot be opened, or not be closed in order; when a timetable can never be had; when there is no
+/// certificate for TLS; and when too few files may be open.
 pub async fn run(
     setup: Setup,
     listeners: Listeners,
     reloads: Reloads,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
+    let connections = descriptors::connections(&setup)?;
     let timetables = timetables::plan(&setup)?;
     let master = mirror::plan(&setup)?;
     let certificates = tls::open(&setup)?;
@@ -110,7 +118,7 @@ pub async fn run(
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);
     let control = control::open(&setup, &listeners, &porch, reloads.handle()).await?;
-    let doors = open_doors(&setup, listeners, &certificates, &hub, &porch);
+    let doors = open_doors(&setup, listeners, connections, &certificates, &hub, &porch);
     let timetables_shown = setup.has_schedule();
     let plans = watch::Sender::new(timetables_shown.then(|| timetables.clone()));
     porch.tasks.spawn(task::run(plans.subscribe(), hub.clone(), Utc::now, porch.shutdown.clone()));
@@ -204,6 +212,7 @@ fn house(setup: &Setup, restored: Restored) -> House {
 fn open_doors(
     setup: &Setup,
     listeners: Listeners,
+    connections: usize,
     certificates: &Certificates,
     hub: &Arc<Hub>,
     porch: &Porch,
@@ -213,9 +222,12 @@ fn open_doors(
             tracing::info!(door, %addr, "listening");
         }
     }
+    let channels = setup.http.max_channels;
+    tracing::info!(connections, channels, "places of the web port");
+    let unsent = Places::new(setup.limits.unsent / 1024);
     let doors = Doors::of(setup);
     let web = Arc::new(Web {
-        joyce: Arc::new(Joyce::new(hub.clone(), &setup.http.path, porch.clone())),
+        joyce: Arc::new(Joyce::new(hub.clone(), &setup.http.path, unsent, porch.clone())),
         health: health::Probes::new(
             hub.clone(),
             health::Terms {
@@ -223,7 +235,8 @@ fn open_doors(
                 trusted_proxies: setup.metrics.trusted_proxies.clone(),
             },
         ),
-        limits: doors.web.subscribe(),
+        terms: doors.web.subscribe(),
+        places: Places::new(connections),
         porch: porch.clone(),
     });
     for listener in listeners.http {

@@ -34,6 +34,7 @@ pub(crate) async fn finish(porch: &Porch, hub: &Hub) {
 mod tests {
     use super::*;
     use crate::core::house::{House, Terms};
+    use crate::core::origins::Share;
     use crate::core::poll::{Poll, Reply};
     use crate::core::room::Rules;
     use crate::core::state::{Growth, Plan, Remains};
@@ -62,7 +63,9 @@ mod tests {
             hold: Duration::from_secs(20),
             channel_expiry: Duration::from_secs(300),
             max_channels: 1,
+            share: Share { channels: 1, per_second: 1 },
             max_remembered: 1,
+            refresh: Duration::from_secs(600),
         };
         Hub::new(House::new(plan, Remains::default(), None, terms), History::none())
     }
@@ -72,10 +75,11 @@ mod tests {
         let hub = hub();
         let porch = porch(CancellationToken::new(), &hub);
         let seen = Arc::new([AtomicU8::new(0), AtomicU8::new(0)]);
-        let poll = || Poll { token: Token::parse("t").unwrap(), near: None, asks: Vec::new() };
+        let poll = || Poll { token: Token::parse("t").unwrap(), near: None, asks: Vec::new(), origin: None };
         for _ in 0..2 {
             // The first is answered with its welcome.
-            hub.poll(poll(), Box::new(Held(seen.clone())), Instant::now()).unwrap();
+            let polled = hub.poll(poll(), Box::new(Held(seen.clone())), Instant::now());
+            assert!(polled.is_ok());
         }
         porch.accepting.spawn({
             let (shutdown, seen) = (porch.shutdown.clone(), seen.clone());

@@ -1231,7 +1231,7 @@ fn a_push_while_many_are_held_answers_each_with_what_its_filter_shows() {
 
 #[test]
 fn a_channel_too_many_is_refused_for_now_and_those_there_are_go_on() {
-    let daemon = Daemon::start(&["http.max_channels=2", "http.hold=100ms"]);
+    let daemon = Daemon::start(&["http.max_channels=2", "http.hold=100ms", "http.wait=50ms"]);
     daemon.set("hg075pc01", "o");
     let mut known = Channel::with_filter(&daemon, &json!(null));
     let mut second = Channel::new(&daemon);

@@ -470,3 +470,56 @@ fn a_mirror_keeps_what_its_master_has_said() {
     let mut reader = Channel::new(&mirror);
     reader.ask(&json!([everything(), get("roomMap")]));
 }
+
+/// What a command says of the daemon whose history this is: its exit code, and what it wrote.
+fn asked(daemon: &Daemon, command: &str, setup: bool) -> (Option<i32>, String, String) {
+    let mut asking = tkbd();
+    asking.arg(command).args(["--set", &format!("history.db={}", daemon.history_file().display())]);
+    if setup {
+        asking.arg("setup.toml");
+    }
+    let output = asking.current_dir(daemon.dir()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn o1_the_command_says_what_has_changed_and_a_mistake_is_told_as_by_check_with_78() {
+    let mut daemon = campus();
+    assert_eq!(asked(&daemon, "reload", true), (Some(0), "nothing has changed\n".into(), String::new()));
+    daemon.write_setup(&setup(&[("a", "Audimax", &["x"])], &RULES, ""));
+    let (code, told, wrong) = asked(&daemon, "reload", true);
+    assert_eq!((code, wrong.as_str()), (Some(0), ""), "{told}");
+    assert!(told.starts_with("changed: ") && told.contains("rooms") && told.ends_with('\n'), "{told}");
+    assert_eq!(daemon.whole().room_map["a"].0, "Audimax", "it counts when the command has ended");
+
+    daemon.write_setup(&setup(&ROOMS, &RULES, "[http]\nhold = \"20\""));
+    let checked = asked(&daemon, "check", true).2;
+    assert!(checked.contains("setup.toml:3:8: http.hold"), "{checked}");
+    assert_eq!(asked(&daemon, "reload", true), (Some(78), String::new(), checked.clone()));
+    // One that finds the daemon by another setup is told by the daemon.
+    let (code, told, wrong) = asked(&daemon, "reload", false);
+    assert_eq!((code, told.as_str()), (Some(78), ""), "{wrong}");
+    assert!(wrong.contains("setup.toml:3:8: http.hold") && wrong.contains("goes on"), "{wrong}");
+    assert_eq!(daemon.whole().room_map["a"].0, "Audimax");
+}
+
+#[test]
+fn o1_who_runs_is_told_with_its_addresses_and_that_nobody_does_is_exit_1() {
+    let mut daemon = campus();
+    let (code, told, wrong) = asked(&daemon, "status", true);
+    assert_eq!((code, wrong.as_str()), (Some(0), ""), "{told}");
+    let first = format!("tkbd {} runs since 20", env!("CARGO_PKG_VERSION"));
+    assert!(told.starts_with(&first) && told.contains(&format!("(pid {})", daemon.pid())), "{told}");
+    for line in
+        [format!("pages      http://{}", daemon.joyce()), format!("pushes     http://{}", daemon.push_port())]
+    {
+        assert!(told.lines().any(|told| told == line), "{line}: {told}");
+    }
+    assert_eq!(daemon.terminate().code(), Some(0));
+    for command in ["status", "reload"] {
+        let (code, told, wrong) = asked(&daemon, command, true);
+        assert_eq!((code, told.as_str()), (Some(1), ""), "{wrong}");
+        assert!(wrong.starts_with("tkbd: no tkbd runs with this setup"), "{wrong}");
+    }
+}

@@ -42,7 +42,7 @@ fn o9_the_unit_may_do_little() {
         // It fails above the threshold, which is ten times the score: 1.2.
         Ok(scored) => assert!(scored.status.success(), "{}", String::from_utf8_lossy(&scored.stdout)),
         Err(error) => {
-            println!("SKIPPED: the unit is not scored, since systemd-analyze cannot be run ({error})")
+            println!("SKIPPED: the unit is not scored, since systemd-analyze cannot be run ({error})");
         }
     }
 }

@@ -31,12 +31,16 @@ pub(super) enum Command {
     #[command(
         after_help = "SIGTERM or SIGINT ends it cleanly: every held request is answered and every push \
         written down. A second one ends it at once. SIGHUP has it read its setup again: one with mistakes \
-        changes nothing, and the log says why.\n\nTo put a new version in place: start it with \
+        changes nothing, and the log says why; `tkbd reload` does the same, and says it here.\n\nTo put a new version in place: start it with \
         --take-over while the old one runs. No client is refused meanwhile."
     )]
     Run(RunArguments),
     /// Say every mistake of a setup, or what it means
     Check(CheckArguments),
+    /// Have the daemon that runs read its setup again, and say what has changed
+    Reload(ReloadArguments),
+    /// Say who runs, and where it listens; exit code 1 if nobody does
+    Status(StatusArguments),
     /// Print what is reserved today, by room
     Schedule(ScheduleArguments),
     /// Report the states of PCs to a daemon
@@ -67,6 +71,32 @@ pub(super) struct SetupArguments {
     /// Override one setting, as in `--set http.listen=127.0.0.1:8081`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The daemon is asked over its control socket, which the setup tells: it lies beside the history. It reads what it was \
+started with, as at SIGHUP. Whoever asks must be its user, or root.
+
+Exit codes: 0 it counts, 1 it cannot be had now or nobody runs, 78 the setup has mistakes; then all stays as it was.
+
+Examples:
+  tkbd reload /etc/tkbd/campus.toml")]
+pub(super) struct ReloadArguments {
+    #[command(flatten)]
+    pub(super) setup: SetupArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The daemon is asked over its control socket, which the setup tells: it lies beside the history. Whoever asks must be its \
+user, or root. What is wrong with a daemon that runs, /readyz tells.
+
+Examples:
+  tkbd status /etc/tkbd/campus.toml")]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    pub(super) setup: SetupArguments,
 }
 
 #[derive(Debug, Args)]
@@ -223,7 +253,7 @@ fn speed(text: &str) -> Result<f64, String> {
 impl Command {
     /// The command whose name `word` seems to be meant for.
     pub(super) fn like(word: &str) -> Option<&'static str> {
-        ["run", "check", "backup", "schedule", "push", "watch", "demo", "token", "help"]
+        ["run", "check", "reload", "status", "backup", "schedule", "push", "watch", "demo", "token", "help"]
             .into_iter()
             .map(|name| (strsim::damerau_levenshtein(word, name), name))
             .filter(|(distance, _)| *distance <= 2)
@@ -296,6 +326,8 @@ mod tests {
             ("wathc", Some("watch")),
             ("chekc", Some("check")),
             ("bakcup", Some("backup")),
+            ("relaod", Some("reload")),
+            ("stauts", Some("status")),
             ("campus", None),
         ] {
             assert_eq!(Command::like(word), command, "{word}");

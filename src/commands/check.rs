@@ -5,7 +5,7 @@ use super::text::plain;
 use super::{Failure, in_runtime, run};
 use crate::feeds::timetable::board::Pulled;
 use crate::feeds::timetable::day::{DAYS, Day};
-use crate::run::{timetables, tls};
+use crate::run::{ceiling, descriptors, timetables, tls};
 use crate::setup::Setup;
 use chrono::Utc;
 use std::io::{Write, stdout};
@@ -19,6 +19,11 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let setup = run::load(&arguments.setup)?;
     writeln!(stdout(), "{}", setup.summary().trim_end())?;
     certificates(&setup)?;
+    // Of this machine, and of who asks: a unit file may say otherwise.
+    match descriptors::attainable(&setup) {
+        Ok(connections) => writeln!(stdout(), "memory     {}", ceiling::told(&setup, connections))?,
+        Err(short) => writeln!(stdout(), "files      TOO FEW here: {short}")?,
+    }
     if arguments.online { in_runtime(online(&setup)) } else { Ok(()) }
 }
 

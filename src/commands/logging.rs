@@ -4,6 +4,13 @@ use super::{Failure, may_colour};
 use crate::setup::{Log, LogFormat};
 use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
+
+mod lines;
+mod writer;
+
+pub(super) use writer::Logging;
 
 /// How much is logged, which may change while the daemon runs.
 pub(super) struct LogLevel(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
@@ -15,8 +22,9 @@ impl LogLevel {
     }
 }
 
-/// Logs to standard error from now on: lines for people on a terminal, JSON for machines elsewhere.
-pub(super) fn start(log: &Log) -> Result<LogLevel, Failure> {
+/// Logs to standard error from now on, and until the first of what it returns is dropped: lines for people on a
+/// terminal, JSON for machines elsewhere.
+pub(super) fn start(log: &Log) -> Result<(Logging, LogLevel), Failure> {
     let filter = filter(&log.level)
         .map_err(|error| Failure::Daemon(format!("log.level {:?}: {error}", log.level), 78))?;
     let human = match log.format {
@@ -24,11 +32,13 @@ pub(super) fn start(log: &Log) -> Result<LogLevel, Failure> {
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    // Where nobody reads the log any more, that is told to nobody: to try would panic.
+    let failed = |error: &dyn std::fmt::Display| Failure::other(format!("cannot start logging: {error}"));
+    let (lines, logging) = writer::start(stderr(), !human).map_err(|error| failed(&error))?;
     let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).log_internal_errors(false);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false);
     let (started, level) = if human {
-        let lines = lines.with_ansi(may_colour(&stderr())).with_target(false).with_filter_reloading();
+        let lines = lines.with_ansi(may_colour(&stderr())).with_target(false);
+        let lines = lines.fmt_fields(debug_fn(lines::field).delimited(" ")).with_filter_reloading();
         let level = lines.reload_handle();
         (lines.try_init(), LogLevel(Box::new(move |to| level.reload(to).map_err(|error| error.to_string()))))
     } else {
@@ -36,8 +46,8 @@ pub(super) fn start(log: &Log) -> Result<LogLevel, Failure> {
         let level = lines.reload_handle();
         (lines.try_init(), LogLevel(Box::new(move |to| level.reload(to).map_err(|error| error.to_string()))))
     };
-    started.map_err(|error| Failure::other(format!("cannot start logging: {error}")))?;
-    Ok(level)
+    started.map_err(|error| failed(&error))?;
+    Ok((logging, level))
 }
 
 fn filter(level: &str) -> Result<EnvFilter, String> {

@@ -7,9 +7,11 @@ mod demo;
 mod failure;
 mod logging;
 mod push;
+mod reload;
 mod run;
 mod schedule;
 mod signals;
+mod status;
 mod take_over;
 mod text;
 mod token;
@@ -28,6 +30,8 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         None => run::run(&arguments.run),
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Check(arguments)) => check::check(&arguments),
+        Some(Command::Reload(arguments)) => in_runtime(reload::reload(&arguments.setup)),
+        Some(Command::Status(arguments)) => in_runtime(status::status(&arguments.setup)),
         Some(Command::Backup(arguments)) => backup::backup(&arguments),
         Some(Command::Schedule(arguments)) => in_runtime(schedule::schedule(arguments)),
         Some(Command::Push(arguments)) => in_runtime(push::push(arguments)),

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let setup = load(&arguments.setup)?;
     let inherited = Inherited::from_environment(&setup)?;
-    let log = logging::start(&setup.log)?;
+    let (_logging, log) = logging::start(&setup.log)?;
     // A held request is an open file, and the usual limit is 1,024. What the system allows is what we get.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");

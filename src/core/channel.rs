@@ -5,10 +5,11 @@
 
 use super::audience::AudienceId;
 use super::message::HistoricRange;
-use super::tag::Filter;
+use super::origins::Origin;
+use super::refresh::Told;
 use super::token::Token;
 use super::version::Versions;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// The place of a channel; the generation tells it from those that had the place before.
@@ -19,9 +20,19 @@ pub struct ChannelId {
 }
 
 impl ChannelId {
+    /// No channel has it.
+    pub(super) const NONE: ChannelId = ChannelId { slot: u32::MAX, generation: 0 };
+
     /// A small number that no other living channel has: an index for what is kept beside the channels.
     pub fn slot(self) -> usize {
         self.slot as usize
+    }
+
+    /// A part of a span of time. Those of many channels lie evenly in it, however few or many there are.
+    pub fn share(self, of: Duration) -> Duration {
+        // Multiples of the golden ratio, of which the whole part is thrown away.
+        let part = u128::from(self.slot.wrapping_mul(0x9e37_79b9));
+        Duration::from_millis(((of.as_millis() * part) >> 32) as u64)
     }
 }
 
@@ -42,6 +53,10 @@ pub(super) struct Channel {
     pub(super) idle_since: Instant,
     /// Whether the queue of hold time-outs has an entry for this channel.
     pub(super) queued: bool,
+    /// What it was told, and may not have heard.
+    pub(super) told: Told,
+    /// Against whose channels it counts.
+    pub(super) origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +72,49 @@ pub(super) struct Held {
 /// history: a bit a kind, since the content is made when it is handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Owed {
-    kinds: u8,
+    kinds: Kinds,
     historic: Vec<HistoricRange>,
+}
+
+/// Several kinds, each once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Kinds(u8);
+
+impl Kinds {
+    pub(super) const NONE: Kinds = Kinds(0);
+
+    pub(super) const fn of(kinds: &[Kind]) -> Kinds {
+        let (mut all, mut at) = (0, 0);
+        while at < kinds.len() {
+            all |= kinds[at] as u8;
+            at += 1;
+        }
+        Kinds(all)
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn has(self, kind: Kind) -> bool {
+        self.0 & kind as u8 != 0
+    }
+
+    pub(super) fn add(&mut self, kind: Kind) {
+        self.0 |= kind as u8;
+    }
+
+    pub(super) fn and(self, other: Kinds) -> Kinds {
+        Kinds(self.0 | other.0)
+    }
+
+    pub(super) fn only(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & other.0)
+    }
+
+    pub(super) fn without(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & !other.0)
+    }
 }
 
 /// What may be owed.
@@ -78,15 +134,23 @@ impl Owed {
     const MAX_HISTORIC: usize = 10;
 
     pub(super) fn add(&mut self, kind: Kind) {
-        self.kinds |= kind as u8;
+        self.kinds.add(kind);
+    }
+
+    pub(super) fn add_all(&mut self, kinds: Kinds) {
+        self.kinds = self.kinds.and(kinds);
+    }
+
+    pub(super) fn kinds(&self) -> Kinds {
+        self.kinds
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.kinds == 0 && self.historic.is_empty()
+        self.kinds.is_empty() && self.historic.is_empty()
     }
 
     pub(super) fn has(&self, kind: Kind) -> bool {
-        self.kinds & kind as u8 != 0
+        self.kinds.has(kind)
     }
 
     pub(super) fn add_historic(&mut self, range: HistoricRange) {
@@ -100,7 +164,7 @@ impl Owed {
     }
 
     pub(super) fn merge(&mut self, other: Owed) {
-        self.kinds |= other.kinds;
+        self.add_all(other.kinds);
         for range in other.historic {
             self.add_historic(range);
         }
@@ -171,61 +235,12 @@ impl Channels {
     }
 }
 
-/// The filters of channels that have ended, so that a client that comes back hears again of what it
-/// had asked for (faults.md C6): the newest, for a day.
-#[derive(Debug)]
-pub(super) struct Remembered {
-    filters: HashMap<Token, (Filter, Instant)>,
-    /// In the order in which they are forgotten; an entry whose time is not the filter's is stale.
-    order: VecDeque<(Instant, Token)>,
-    limit: usize,
-}
-
-impl Remembered {
-    /// How long a filter is remembered after its channel has ended.
-    pub(super) const FOR: Duration = Duration::from_secs(24 * 60 * 60);
-
-    pub(super) fn new(limit: usize) -> Remembered {
-        Remembered { filters: HashMap::new(), order: VecDeque::new(), limit }
-    }
-
-    pub(super) fn add(&mut self, token: Token, filter: Filter, until: Instant) {
-        self.filters.insert(token.clone(), (filter, until));
-        self.order.push_back((until, token));
-        while self.filters.len() > self.limit {
-            self.forget_first();
-        }
-        // A client that comes and goes leaves a stale entry each time.
-        if self.order.len() > 2 * self.limit.max(16) {
-            let filters = &self.filters;
-            self.order.retain(|(until, token)| filters.get(token).is_some_and(|(_, of)| of == until));
-        }
-    }
-
-    pub(super) fn take(&mut self, token: &Token) -> Option<Filter> {
-        self.filters.remove(token).map(|(filter, _)| filter)
-    }
-
-    pub(super) fn forget_until(&mut self, now: Instant) {
-        while self.order.front().is_some_and(|(until, _)| *until <= now) {
-            self.forget_first();
-        }
-    }
-
-    fn forget_first(&mut self) {
-        let Some((until, token)) = self.order.pop_front() else { return };
-        if self.filters.get(&token).is_some_and(|(_, of)| *of == until) {
-            self.filters.remove(&token);
-        }
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::audience::Audiences;
     use super::super::room::Rules;
     use super::super::state::{Growth, Plan, Remains, State};
-    use super::super::tag::TagFilter;
+    use super::super::tag::Filter;
     use super::*;
 
     /// Some moment to start from.
@@ -252,16 +267,25 @@ pub(super) mod tests {
             held: None,
             idle_since: base(),
             queued: false,
+            told: Told::default(),
+            origin: None,
+        }
+    }
+
+    #[test]
+    fn shares_of_many_channels_lie_evenly() {
+        let whole = Duration::from_secs(100);
+        for count in [3, 10, 1000] {
+            let mut shares: Vec<Duration> = ids(count).into_iter().map(|id| id.share(whole)).collect();
+            shares.sort();
+            let gap = shares.windows(2).map(|two| two[1] - two[0]).max().unwrap();
+            assert!(shares.iter().all(|share| *share < whole), "{count}");
+            assert!(gap < whole * 2 / count as u32, "{count} leave a gap of {gap:?}");
         }
     }
 
     fn token(name: &str) -> Token {
         Token::parse(name).unwrap()
-    }
-
-    fn filter(tags: &[&str]) -> Filter {
-        let tags = tags.iter().map(|tag| super::super::tag::Tag::parse(tag).unwrap());
-        Filter { occupation: TagFilter::Tags(tags.collect()), ..Filter::nothing() }
     }
 
     #[test]
@@ -283,61 +307,6 @@ pub(super) mod tests {
         assert_eq!(channels.get_mut(second).map(|c| c.token.clone()), Some(token("second")));
         assert_eq!(channels.find(&token("second"), Some(first)), Some(second), "the place is another's now");
         assert_eq!((channels.len(), channels.find(&token("other"), None)), (2, Some(other)));
-    }
-
-    #[test]
-    fn a_filter_is_remembered_until_its_time_and_given_once() {
-        let (now, second) = (base(), Duration::from_secs(1));
-        let mut remembered = Remembered::new(9);
-        remembered.add(token("a"), filter(&["x"]), now + second);
-        remembered.add(token("b"), filter(&["y"]), now + 2 * second);
-        remembered.forget_until(now);
-        assert_eq!(remembered.take(&token("a")), Some(filter(&["x"])));
-        assert_eq!(remembered.take(&token("a")), None);
-        remembered.forget_until(now + 2 * second);
-        assert_eq!(remembered.take(&token("b")), None, "its time is over");
-    }
-
-    #[test]
-    fn the_newest_filters_are_remembered_within_the_limit() {
-        let (now, second) = (base(), Duration::from_secs(1));
-        let mut remembered = Remembered::new(2);
-        for (i, name) in ["a", "b", "c"].into_iter().enumerate() {
-            remembered.add(token(name), filter(&[name]), now + second * i as u32);
-        }
-        assert_eq!(remembered.take(&token("a")), None);
-        assert_eq!(remembered.take(&token("b")), Some(filter(&["b"])));
-        assert_eq!(remembered.take(&token("c")), Some(filter(&["c"])));
-        let mut nothing = Remembered::new(0);
-        nothing.add(token("a"), filter(&["a"]), now);
-        assert_eq!(nothing.take(&token("a")), None);
-    }
-
-    #[test]
-    fn an_older_entry_of_a_client_that_came_back_does_not_take_its_newer_filter() {
-        let (now, second) = (base(), Duration::from_secs(1));
-        let mut remembered = Remembered::new(2);
-        remembered.add(token("a"), filter(&["old"]), now + second);
-        assert!(remembered.take(&token("a")).is_some());
-        remembered.add(token("a"), filter(&["new"]), now + 3 * second);
-        remembered.forget_until(now + 2 * second);
-        assert_eq!(remembered.filters.len(), 1);
-        remembered.add(token("b"), filter(&["b"]), now + 4 * second);
-        remembered.add(token("c"), filter(&["c"]), now + 5 * second);
-        assert_eq!(remembered.take(&token("a")), None, "two newer ones came");
-        assert!(remembered.take(&token("b")).is_some());
-    }
-
-    #[test]
-    fn a_client_that_comes_and_goes_all_day_takes_no_more_room() {
-        let mut remembered = Remembered::new(3);
-        let now = base();
-        for i in 0..10_000 {
-            remembered.take(&token("a"));
-            remembered.add(token("a"), filter(&["x"]), now + Duration::from_secs(i));
-        }
-        assert!(remembered.order.len() < 100, "{} entries for one filter", remembered.order.len());
-        assert_eq!(remembered.take(&token("a")), Some(filter(&["x"])));
     }
 
     #[test]

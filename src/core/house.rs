@@ -4,21 +4,24 @@
 //! request is owed nothing, and what a channel is owed is what changed since the versions it has seen.
 
 use super::audience::{AudienceId, Audiences, Concern};
-use super::channel::{Channel, ChannelId, Channels, Held, HoldId, Kind, Owed, Remembered};
+use super::channel::{Channel, ChannelId, Channels, Held, HoldId, Kind, Kinds};
 use super::deadlines::Deadlines;
 use super::message::{Body, HistoricRange, Message};
-use super::poll::{Ask, Delivery, Outcome, Poll, Polled, Receipt, Reply, Ticked, TooManyChannels};
+use super::origins::{Origins, Share};
+use super::poll::{Ask, Delivery, NoChannel, Outcome, Poll, Polled, Receipt, Reply, Ticked};
 use super::push::{Change, Push, Refused};
+use super::remembered::Remembered;
 use super::room::RoomKey;
 use super::schedule::Reservation;
 use super::snapshots::Snapshots;
 use super::state::{Digests, Lead, Plan, Rearranged, Remains, State};
-use super::tag::{Filter, FilterChange, TagFilter};
+use super::tag::Filter;
 use super::token::Token;
 use super::version::Versions;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+mod admission;
 mod figures;
 mod messages;
 mod reload;
@@ -34,8 +37,12 @@ pub struct Terms {
     pub channel_expiry: Duration,
     /// How many channels there may be.
     pub max_channels: usize,
+    /// How many of them one address may have.
+    pub share: Share,
     /// Of how many ended channels the filter is remembered.
     pub max_remembered: usize,
+    /// Within how long a channel is told again, whole, what it was told and may not have heard.
+    pub refresh: Duration,
 }
 
 /// The state and its channels.
@@ -46,6 +53,7 @@ pub struct House {
     channels: Channels,
     audiences: Audiences,
     remembered: Remembered,
+    origins: Origins,
     holds: Deadlines,
     expiries: Deadlines,
     snapshots: Snapshots,
@@ -68,6 +76,7 @@ impl House {
             channels: Channels::default(),
             audiences: Audiences::default(),
             remembered: Remembered::new(terms.max_remembered),
+            origins: Origins::default(),
             holds: Deadlines::default(),
             expiries: Deadlines::default(),
             snapshots: Snapshots::default(),
@@ -145,11 +154,14 @@ impl House {
     /// A request on a channel: answered now, or held. An older one on the same channel is superseded.
     ///
     /// # Errors
-    /// When it would need a new channel, and there are as many as there may be.
-    pub fn poll(&mut self, poll: Poll, now: Instant) -> Result<Polled, TooManyChannels> {
+    /// When it would need a new channel, and none can be had.
+    pub fn poll(&mut self, poll: Poll, now: Instant) -> Result<Polled, Box<NoChannel>> {
         let (id, mut save) = match self.channels.find(&poll.token, poll.near) {
             Some(id) => (id, false),
-            None => self.create(poll.token, now)?,
+            None => match self.create(&poll, now) {
+                Ok(created) => created,
+                Err(why) => return Err(Box::new(self.turn_away(poll, why))),
+            },
         };
         if poll.asks.is_empty()
             && let Some(hold) = self.hold_at_once(id, now)
@@ -157,6 +169,7 @@ impl House {
             let outcome = Outcome::Hold(hold);
             return Ok(Polled { channel: id, superseded: None, filter: None, conflated: false, outcome });
         }
+        let mut stale = self.take_stale(id, now);
         let superseded = self.release(id, now);
 
         // A filter brings no snapshot by itself: what changed before it was set is not owed, unless
@@ -169,7 +182,10 @@ impl House {
         for ask in poll.asks {
             let kind = match ask {
                 Ask::SetFilter(change) => {
-                    save |= self.set_filter(id, change);
+                    if self.set_filter(id, change) {
+                        save = true;
+                        stale = Kinds::NONE;
+                    }
                     continue;
                 }
                 Ask::HistoricUpdates(range) => {
@@ -189,7 +205,9 @@ impl House {
         let due = self.due(id);
         let Some(channel) = self.channels.get_mut(id) else {
             // Unreachable: it was found or made above, and nothing here ends a channel.
-            return Err(TooManyChannels(self.channels.len()));
+            let reply = Reply { messages: [].into(), receipt: Receipt::of_no_channel() };
+            let outcome = Outcome::Answer(reply);
+            return Ok(Polled { channel: id, superseded, filter: None, conflated: false, outcome });
         };
         let (audience, seen) = (channel.audience, channel.seen);
         let filter = save.then(|| self.audiences.filter(audience).clone());
@@ -207,6 +225,7 @@ impl House {
         if was_due.room_map || due.room_map || due.schedule {
             owed.add(Kind::Schedule);
         }
+        owed.add_all(stale);
         let mut messages = self.owed_messages(audience, &owed);
         messages.extend(asked.iter().map(|(message, _)| message.clone()));
         for (_, kind) in asked {
@@ -215,12 +234,14 @@ impl House {
                 Asked::Historic(range) => owed.add_historic(range),
             }
         }
+        let mut told = owed.kinds().without(stale);
         let mut conflated = false;
         if due.occupation && !owed.has(Kind::Occupation) {
             let update = self.update_since(audience, seen.occupation);
             // Empty where a reply under another filter was given back: then nothing is due after all.
             if !matches!(update.body(), Body::OccupationUpdate { update, .. } if update.is_empty()) {
                 messages.push(update);
+                told.add(Kind::Occupation);
                 conflated = self.state.versions().occupation.0.saturating_sub(seen.occupation.0) > 1;
             }
         }
@@ -229,7 +250,10 @@ impl House {
         let outcome = if messages.is_empty() && !self.draining {
             Outcome::Hold(self.hold(id, now))
         } else {
-            self.have_seen(id, now);
+            self.have_seen(id, told, now);
+            if let Some(channel) = self.channel(id) {
+                channel.told.set_last(owed.kinds(), seen.occupation);
+            }
             Outcome::Answer(Reply { messages: messages.into(), receipt: Receipt { channel: id, seen, owed } })
         };
         Ok(Polled { channel: id, superseded, filter, conflated, outcome })
@@ -255,7 +279,7 @@ impl House {
         let waiting = channel.held?;
         let token = channel.token.clone();
         // The same as if the held request had come just now.
-        match self.poll(Poll { token, near: Some(id), asks: Vec::new() }, now).ok()?.outcome {
+        match self.poll(Poll { token, near: Some(id), asks: Vec::new(), origin: None }, now).ok()?.outcome {
             Outcome::Answer(reply) => Some((id, waiting.hold, reply)),
             Outcome::Hold(hold) => {
                 // Nothing came of it: the request stays held, under its own number and until its own time.
@@ -276,6 +300,7 @@ impl House {
             channel.queued = false;
             match channel.held {
                 Some(held) if held.deadline <= now => {
+                    channel.told.set_last(Kinds::NONE, Versions::LAST.occupation);
                     self.release(id, now);
                     timed_out.push((id, held.hold));
                 }
@@ -310,12 +335,24 @@ impl House {
         self.draining = true;
         let mut all = Vec::new();
         for audience in self.audiences.waiting() {
-            all.extend(self.take_held(audience, now));
+            all.extend(self.take_held(audience, Versions::LAST, Concern::NOTHING, now));
         }
         Delivery::empty(all)
     }
 
-    fn take_held(&mut self, audience: AudienceId, now: Instant) -> Vec<(ChannelId, HoldId)> {
+    /// Takes out the held requests of an audience, which are told what concerns it.
+    fn take_held(
+        &mut self,
+        audience: AudienceId,
+        before: Versions,
+        concern: Concern,
+        now: Instant,
+    ) -> Vec<(ChannelId, HoldId)> {
+        let whole = concern.told_whole();
+        let mut kinds = whole;
+        if concern.occupation {
+            kinds.add(Kind::Occupation);
+        }
         let versions = self.state.versions();
         let ids = self.audiences.take_held(audience);
         let mut taken = Vec::with_capacity(ids.len());
@@ -324,72 +361,12 @@ impl House {
             let Some(held) = channel.held.take() else { continue };
             channel.idle_since = now;
             channel.seen = versions;
+            channel.told.note(kinds);
+            channel.told.set_last(whole, before.occupation);
             taken.push((id, held.hold));
         }
         self.held -= taken.len();
         taken
-    }
-
-    fn create(&mut self, token: Token, now: Instant) -> Result<(ChannelId, bool), TooManyChannels> {
-        if self.channels.len() >= self.terms.max_channels {
-            return Err(TooManyChannels(self.terms.max_channels));
-        }
-        let mut owed = Owed::default();
-        owed.add(Kind::Welcome);
-        owed.add(Kind::Tags);
-        let remembered = self.remembered.take(&token);
-        let restored = remembered.is_some();
-        if restored {
-            owed.add(Kind::RoomMap);
-            owed.add(Kind::Schedule);
-            owed.add(Kind::Occupation);
-        }
-        // With tags that nobody carries now: what was taken out of a setup by mistake comes back with the next.
-        let filter = remembered.unwrap_or_else(Filter::nothing);
-        let id = self.channels.add(Channel {
-            token,
-            audience: self.audiences.join(filter, &self.state),
-            seen: self.state.versions(),
-            owed,
-            held: None,
-            idle_since: now,
-            queued: false,
-        });
-        self.expiries.enter(now + self.terms.channel_expiry, id);
-        Ok((id, restored))
-    }
-
-    fn end(&mut self, id: ChannelId, now: Instant) -> Option<Token> {
-        let channel = self.channels.remove(id)?;
-        let filter = self.audiences.filter(channel.audience).clone();
-        if self.audiences.leave(channel.audience) {
-            self.snapshots.forget(channel.audience);
-        }
-        if filter != Filter::nothing() {
-            self.remembered.add(channel.token.clone(), filter, now + Remembered::FOR);
-        }
-        Some(channel.token)
-    }
-
-    fn set_filter(&mut self, id: ChannelId, change: FilterChange) -> bool {
-        let Some(channel) = self.channels.get_mut(id) else { return false };
-        let old = self.audiences.filter(channel.audience);
-        let new = |change: Option<TagFilter>, old: &TagFilter| {
-            change.map_or_else(|| old.clone(), |filter| self.state.known(&filter))
-        };
-        let filter = Filter {
-            occupation: new(change.occupation, &old.occupation),
-            room_map: new(change.room_map, &old.room_map),
-            schedule: new(change.schedule, &old.schedule),
-        };
-        if filter == *old {
-            return false;
-        }
-        let left = std::mem::replace(&mut channel.audience, self.audiences.join(filter, &self.state));
-        if self.audiences.leave(left) {
-            self.snapshots.forget(left);
-        }
-        true
     }
 
     fn due(&self, id: ChannelId) -> Concern {
@@ -417,10 +394,11 @@ impl House {
         };
     }
 
-    fn have_seen(&mut self, id: ChannelId, now: Instant) {
+    fn have_seen(&mut self, id: ChannelId, told: Kinds, now: Instant) {
         let versions = self.state.versions();
         if let Some(channel) = self.channel(id) {
             channel.seen = versions;
+            channel.told.note(told);
             channel.idle_since = now;
         }
     }
@@ -446,8 +424,12 @@ impl House {
     fn hold_at_once(&mut self, id: ChannelId, now: Instant) -> Option<HoldId> {
         let due = self.due(id);
         let versions = self.state.versions();
+        let within = self.refresh_within();
         let channel = self.channels.get_mut(id)?;
         if self.draining || due.any() || !channel.owed.is_empty() || channel.held.is_some() {
+            return None;
+        }
+        if channel.told.is_due(id, channel.idle_since, within, now) {
             return None;
         }
         channel.seen = Versions { tag_map: channel.seen.tag_map, ..versions };

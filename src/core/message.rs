@@ -7,6 +7,7 @@ use super::source::Timestamp;
 use super::tag::Tag;
 use super::version::Version;
 use bytes::Bytes;
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 /// A message, shared by all who get it.
@@ -16,7 +17,11 @@ use std::sync::{Arc, OnceLock};
 pub struct Message {
     body: Body,
     rendering: OnceLock<Bytes>,
+    rent: OnceLock<Rent>,
 }
+
+/// What is given back when a message is no more.
+pub type Rent = Box<dyn Any + Send + Sync>;
 
 /// What a message says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +116,7 @@ pub struct HistoricUpdate {
 impl Message {
     /// A message that says `body`.
     pub fn new(body: Body) -> Arc<Message> {
-        Arc::new(Message { body, rendering: OnceLock::new() })
+        Arc::new(Message { body, rendering: OnceLock::new(), rent: OnceLock::new() })
     }
 
     /// What it says.
@@ -122,6 +127,13 @@ impl Message {
     /// Its bytes, rendered by `render` the first time.
     pub fn rendered(&self, render: impl FnOnce(&Body) -> Bytes) -> &Bytes {
         self.rendering.get_or_init(|| render(&self.body))
+    }
+
+    /// Has it kept for somebody who takes his time; how large it is does not grow with their number, and so it is paid
+    /// for once. False where nobody pays.
+    pub fn keep(&self, pay: impl FnOnce() -> Option<Rent>) -> bool {
+        // Where two pay at once, one has his back.
+        self.rent.get().is_some() || pay().map(|rent| self.rent.set(rent)).is_some()
     }
 
     /// Whether it tells states of PCs: a reply holds at most one that does (invariant 7).

@@ -2,10 +2,12 @@
 
 use super::channel::{ChannelId, HoldId, Owed};
 use super::message::{HistoricRange, Message};
+use super::origins::Origin;
 use super::tag::{Filter, FilterChange};
 use super::token::Token;
 use super::version::Versions;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a request asks of a channel.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct Poll {
     pub near: Option<ChannelId>,
     /// In the order of the request.
     pub asks: Vec<Ask>,
+    /// Against whose channels a new one counts; none: against nobody's.
+    pub origin: Option<Origin>,
 }
 
 /// One message of a client.
@@ -79,6 +83,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// For a reply to a request that found no channel.
+    pub fn of_no_channel() -> Receipt {
+        Receipt::nothing(ChannelId::NONE)
+    }
+
     /// For a reply without messages: its loss loses nothing.
     pub fn nothing(channel: ChannelId) -> Receipt {
         Receipt { channel, seen: Versions::LAST, owed: Owed::default() }
@@ -115,10 +124,46 @@ pub struct Ticked {
     pub ended: Vec<Token>,
 }
 
-/// There are as many channels as there may be.
+/// A request for which no channel could be had.
+#[derive(Debug)]
+pub struct NoChannel {
+    /// Why.
+    pub why: Shortage,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of a request for which no channel could be had.
+#[derive(Debug)]
+pub enum Fate {
+    /// Its token is not known. Nothing has been done, and it may be tried again.
+    Again(Poll),
+    /// Its token is known: what it asks has taken effect, and will be answered when the channel is there. Its
+    /// client is to be told nothing, and will ask again.
+    PutOff {
+        /// Its filter, where this request set it: to be saved.
+        filter: Option<Filter>,
+    },
+}
+
+/// Why no channel can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no more channels have a place: http.max_channels is {0}")]
-pub struct TooManyChannels(pub usize);
+pub enum Shortage {
+    /// There are as many as there may be.
+    #[error("no more channels have a place: http.max_channels is {0}")]
+    InAll(usize),
+    /// This address has as many as one may have.
+    #[error("no more channels of this address have a place: http.channels_per_address is {0}")]
+    OfAddress(usize),
+    /// This address opens them faster than one may.
+    #[error("channels of this address are opened too fast: http.new_channels_per_second is {limit}")]
+    TooFast {
+        /// How many it may open in a second.
+        limit: usize,
+        /// After how long it may open the next.
+        wait: Duration,
+    },
+}
 
 /// How many of what there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

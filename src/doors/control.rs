@@ -15,11 +15,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-/// Reads the setup anew: comes to a line that says what is in force now, or why all has stayed as it was.
+/// Reads the setup anew: comes to the answer that says what is in force now, or why all has stayed as it was.
 pub type Reload = Box<dyn Fn() -> Reloading + Send + Sync>;
 
 /// A reload that is under way.
-pub type Reloading = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+pub type Reloading = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// What the control socket speaks of.
 pub struct Control {
@@ -83,7 +83,7 @@ impl Control {
         let Some(Ok(Some(line))) = self.porch.shutdown.run_until_cancelled(question).await else { return };
         let answer = match Verb::parse(&line) {
             Ok(Verb::Status) => Answer::Status(self.status.clone()),
-            Ok(Verb::Reload) => (self.reload)().await.map_or_else(Answer::Refused, Answer::Reloaded),
+            Ok(Verb::Reload) => (self.reload)().await,
             Ok(Verb::HandOver) => match self.hand_over(stream).await {
                 Ok(()) => return,
                 Err((refused, back)) => {

@@ -5,7 +5,8 @@
 
 use super::Porch;
 use super::http::{
-    Admit, Came, Connection, Door, Limits, Persistence, Refusal, Request, Response, Socket, Target, Tls, Turn,
+    Admit, Came, Connection, Door, Limits, Persistence, Place, Places, Refusal, Request, Response, Socket,
+    Target, Tls, Turn,
 };
 use super::http::{contains, is_forwarding, rightmost_untrusted};
 use crate::core::push::Push;
@@ -18,7 +19,7 @@ use hyper::{HeaderMap, Method, StatusCode, header};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
@@ -63,10 +64,18 @@ pub struct Ingest {
     places: Arc<Semaphore>,
     /// For peers that can only be refused: they must not wait in the way of those that may push.
     strangers: Arc<Semaphore>,
+    /// For all that are accepted.
+    accepted: Places,
 }
 
 /// How many connections of peers that may not push are told so at a time; more are closed unheard.
 const STRANGERS: usize = 16;
+
+/// How many connections the push port has, served and waiting: as many wait as are served. More wait in the kernel's
+/// queue, where they take no open file.
+pub fn accepted(max_connections: usize) -> usize {
+    2 * max_connections + STRANGERS
+}
 
 impl Ingest {
     /// A door with these terms, for so many connections at a time.
@@ -78,21 +87,23 @@ impl Ingest {
     ) -> Arc<Ingest> {
         let places = Arc::new(Semaphore::new(max_connections));
         let strangers = Arc::new(Semaphore::new(STRANGERS));
-        Arc::new(Ingest { hub, terms, porch, places, strangers })
+        let accepted = Places::new(accepted(max_connections));
+        Arc::new(Ingest { hub, terms, porch, places, strangers, accepted })
     }
 
     /// Accepts and answers until the daemon is to stop, over TLS where that is given.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
         let porch = self.porch.clone();
-        let idle = || self.terms.borrow().limits.idle;
-        porch.accept(listener, tls, idle, |socket, peer| self.clone().connection(socket, peer.ip())).await;
+        let limits = || self.terms.borrow().limits.clone();
+        let serve = |socket, peer: SocketAddr, place| self.clone().connection(socket, peer.ip(), place);
+        porch.accept(listener, tls, self.accepted.clone(), limits, serve).await;
     }
 
     fn terms(&self) -> Arc<Terms> {
         self.terms.borrow().clone()
     }
 
-    async fn connection(self: Arc<Self>, socket: Arc<Socket>, peer: IpAddr) {
+    async fn connection(self: Arc<Self>, socket: Arc<Socket>, peer: IpAddr, _accepted: Place) {
         let peer = peer.to_canonical();
         let terms = self.terms();
         let place = if contains(&terms.allow, peer) || contains(&terms.trusted_proxies, peer) {
@@ -117,7 +128,7 @@ impl Ingest {
                 Came::Request(request) => request,
                 Came::Plain(never) => match never {},
                 Came::Ended => break,
-                Came::Left | Came::Nothing => return,
+                Came::Left | Came::Crowded | Came::Broken | Came::Nothing => return,
             };
             let response = self.answer(&request).await;
             let sent = response.send(&connection, &request).await;

@@ -1,14 +1,15 @@
 //! Joyce: channels over HTTP, with requests that are held until there is something to say (joyce.md).
 
 use super::Porch;
-use super::http::{Connection, Persistence, Request, Response, Socket, Target, Turn, Written, append_date};
-use crate::core::channel::{ChannelId, HoldId};
+use super::http::append_date;
+use super::http::{Connection, Persistence, Place, Places, Request, Response, Socket, Target, Turn, Written};
 use crate::core::lineage::InstanceId;
 use crate::core::message::{Body, Message};
+use crate::core::origins::Origin;
 use crate::core::poll::{Poll, Reply};
 use crate::core::token::Token;
 use crate::health::Refusal;
-use crate::hub::{Hub, Recipient};
+use crate::hub::{Held, Hub, Recipient, TurnedAway};
 use crate::wire::joyce::{BadRequest, Callback};
 use crate::wire::message::Envelope;
 use crate::wire::{self, query};
@@ -17,19 +18,27 @@ use hyper::{Method, StatusCode, header};
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+mod without_channel;
 
 /// The door of Joyce.
 pub struct Joyce {
     hub: Arc<Hub>,
     path: String,
+    /// How many new channels wait for their place.
+    waiting: Semaphore,
+    /// What answers may take that their readers are slow to take.
+    unsent: Places,
     porch: Porch,
 }
 
 impl Joyce {
-    /// A door at `path`.
-    pub fn new(hub: Arc<Hub>, path: &str, porch: Porch) -> Joyce {
-        Joyce { hub, path: path.trim_matches('/').to_owned(), porch }
+    /// A door at `path`, where what readers are slow to take has so many KiB.
+    pub fn new(hub: Arc<Hub>, path: &str, unsent: Places, porch: Porch) -> Joyce {
+        let waiting = Semaphore::new(Self::MAX_WAITING);
+        Joyce { hub, path: path.trim_matches('/').to_owned(), waiting, unsent, porch }
     }
 
     /// Takes a plain request that asks something of a channel. One that does not, or is bad, is left to
@@ -47,18 +56,24 @@ impl Joyce {
     ///
     /// # Errors
     /// The answer, where it comes from no channel.
-    pub fn answer(
+    pub async fn answer(
         self: &Arc<Self>,
         connection: &Connection,
         request: &Request,
         last: Option<Held>,
+        origin: Option<Origin>,
+        wait: Duration,
     ) -> Result<Option<Held>, Response> {
         let response = match (&request.method, request.uri.path().trim_matches('/') == self.path) {
             (&Method::OPTIONS, _) => return Err(preflight(request)),
             (&Method::GET | &Method::POST, true) => match asked(request) {
                 Ok(asked) => {
                     let is_mirror = self.is_mirror(request)?;
-                    return self.poll(connection, Asked { is_mirror, ..asked }, last);
+                    let asked = Asked { is_mirror, origin, ..asked };
+                    return match self.poll(connection, asked, last) {
+                        Ok(now) => Ok(Some(now)),
+                        Err(turned) => self.without_channel(connection, turned, wait).await,
+                    };
                 }
                 Err(bad) => {
                     self.count(Refusal::JoyceBad);
@@ -80,22 +95,19 @@ impl Joyce {
     }
 
     /// Answers what is asked of a channel, at once or when there is something to say. In the latter case,
-    /// returns what is held; `last` is what was held on this connection before.
+    /// returns what is held; `last` is what was asked of on this connection before.
     ///
     /// # Errors
-    /// The answer where no channel can be had.
+    /// Where no channel can be had now: for [`Joyce::without_channel`].
     pub fn poll(
         self: &Arc<Self>,
         connection: &Connection,
         asked: Asked,
         last: Option<Held>,
-    ) -> Result<Option<Held>, Response> {
-        let Asked { callback, request, persistence, is_mirror } = asked;
+    ) -> Result<Held, Box<Turned>> {
+        let Asked { callback, request, persistence, is_mirror, origin } = asked;
         let socket = connection.socket();
-        let Some(token) = request.token.or_else(draw_token) else {
-            self.count(Refusal::JoyceChannels);
-            return Err(for_now("No random bits for a token; try again", "1"));
-        };
+        let Some(token) = request.token.or_else(draw_token) else { return Err(Box::new(Turned::NoToken)) };
         if request.ignored > 0 {
             self.hub.health().counts.ignored.add(request.ignored);
             tracing::debug!(ignored = request.ignored, "messages of no known type or form");
@@ -111,11 +123,10 @@ impl Joyce {
         });
         // Before the hub has it: whoever publishes may write from then on.
         socket.pass(Turn::Publisher);
-        let poll = Poll { token, near: last.map(|(channel, _)| channel), asks: request.asks };
-        self.hub.poll(poll, client, Instant::now()).map_err(|full| {
+        let poll = Poll { token, near: last.map(|(channel, _)| channel), asks: request.asks, origin };
+        self.hub.poll(poll, client, Instant::now()).map_err(|turned| {
             socket.pass(Turn::Task);
-            self.count(Refusal::JoyceChannels);
-            for_now(&full.to_string(), "5")
+            Box::new(Turned::Away(turned))
         })
     }
 
@@ -140,16 +151,24 @@ impl Joyce {
 
     /// The client has left while its request was held.
     pub async fn withdraw(&self, connection: &Connection, held: Option<Held>) {
-        if let Some((channel, hold)) = held {
-            self.hub.withdraw(channel, hold, Instant::now());
+        if let Some((channel, Some(hold))) = held
+            && !self.hub.withdraw(channel, hold, Instant::now())
+        {
+            // It was being answered, to nobody.
+            self.hub.doubt(channel, Instant::now());
         }
         // What is being written already is not to be cut off. Whoever has left altogether makes that fail.
         connection.wait_for_writer().await;
     }
 }
 
-/// A request that is held, and on which channel.
-pub type Held = (ChannelId, HoldId);
+/// A request that found no channel.
+pub enum Turned {
+    /// A new one needs a token, and there are no random bits to be had.
+    NoToken,
+    /// There are too many.
+    Away(TurnedAway),
+}
 
 /// What a request asks of a channel, and how it wants to be answered.
 pub struct Asked {
@@ -159,6 +178,8 @@ pub struct Asked {
     persistence: Persistence,
     /// Whether it is told whom this daemon follows.
     is_mirror: bool,
+    /// Against whose channels a new one counts.
+    origin: Option<Origin>,
 }
 
 impl Asked {
@@ -168,7 +189,19 @@ impl Asked {
             Ok(None) => None,
             Err(query::NotUtf8) => return Err(BadRequest::Callback),
         };
-        Ok(Asked { callback, request: wire::joyce::request(json)?, persistence, is_mirror: false })
+        Ok(Asked {
+            callback,
+            request: wire::joyce::request(json)?,
+            persistence,
+            is_mirror: false,
+            origin: None,
+        })
+    }
+
+    /// The same, asked from there.
+    #[must_use]
+    pub fn from(self, origin: Option<Origin>) -> Asked {
+        Asked { origin, ..self }
     }
 
     /// What becomes of the connection after the answer.
@@ -198,13 +231,6 @@ fn asked(request: &Request) -> Result<Asked, BadRequest> {
         request.body.to_vec()
     };
     Asked::new(query, &json, request.persistence())
-}
-
-/// There is no channel to be had now.
-fn for_now(line: &str, seconds: &'static str) -> Response {
-    Response::text(StatusCode::SERVICE_UNAVAILABLE, line)
-        .with("Retry-After", seconds)
-        .with("Access-Control-Allow-Origin", "*")
 }
 
 fn preflight(request: &Request) -> Response {
@@ -259,7 +285,7 @@ impl Recipient for Client {
             (written, is_part.then(|| (answer, start.clone())))
         });
         match (written, rest) {
-            (Written::Part(done), Some((answer, start))) => {
+            (Written::Part(done), Some((answer, start))) if self.is_kept(&answer, &reply) => {
                 let tasks = self.door.porch.tasks.clone();
                 tasks.spawn(self.finish(reply, answer, start, done));
             }
@@ -272,10 +298,25 @@ impl Recipient for Client {
 impl Client {
     /// Reads what the reply needs of the history, and writes it.
     async fn send(self: Box<Self>, reply: Reply) {
-        let historic = self.historic(&reply).await;
+        let (historic, _places) = self.historic(&reply).await;
         let mut start = Vec::new();
         let answer = Answer::new(&self, &reply.messages, historic, &mut start);
+        if !self.is_kept(&answer, &reply) {
+            return self.lost(reply);
+        }
         self.finish(reply, answer, start, 0).await;
+    }
+
+    /// Whether there is memory for what its reader is slow to take. Messages are shared, and each is paid for once; but
+    /// a state that changes all the time makes others all the time (faults.md O5).
+    fn is_kept(&self, answer: &Answer, reply: &Reply) -> bool {
+        let messages = reply.messages.iter();
+        let mut shared = messages.filter(|message| !matches!(message.body(), Body::HistoricUpdates(_)));
+        answer.texts.is_empty()
+            || shared.all(|message| {
+                let length = message.rendered(wire::message::render).len();
+                message.keep(|| Some(Box::new(self.door.unsent.try_take_bytes(length)?)))
+            })
     }
 
     async fn finish(mut self: Box<Self>, reply: Reply, answer: Answer, start: Vec<u8>, done: usize) {
@@ -317,19 +358,28 @@ impl Client {
         let _ = write!(out, "Content-Length: {length}\r\n\r\n");
     }
 
-    async fn historic(&self, reply: &Reply) -> Vec<Bytes> {
-        let mut historic = Vec::new();
+    /// Parts of the history, and the memory they have: they are shared with nobody.
+    async fn historic(&self, reply: &Reply) -> (Vec<Bytes>, Vec<Place>) {
+        let (mut historic, mut places) = (Vec::new(), Vec::new());
         for message in reply.messages.iter() {
             let Body::HistoricUpdates(range) = message.body() else { continue };
-            historic.push(match self.door.hub.updates(*range).await {
+            let text = match self.door.hub.updates(*range).await {
                 Ok(updates) => wire::message::historic_updates(*range, &updates),
                 Err(error) => {
                     tracing::warn!(%error, "the history cannot be read; a client goes without");
                     Bytes::new()
                 }
-            });
+            };
+            let place = self.door.unsent.try_take_bytes(text.len());
+            if place.is_none() {
+                tracing::warn!(
+                    "as much is unsent as may be (limits.unsent); a client goes without the history"
+                );
+            }
+            historic.push(if place.is_some() { text } else { Bytes::new() });
+            places.extend(place);
         }
-        historic
+        (historic, places)
     }
 }
 

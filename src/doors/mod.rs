@@ -9,20 +9,22 @@ pub mod ingest;
 pub mod joyce;
 mod page;
 
+use crate::core::origins::Origin;
 use crate::health::{Condition, Health, Refusal as Why};
+use crate::hub::Held;
 use http::{
-    Admit, Came, Connection, Door, Limits, Persistence, Refusal, Request, Response, Socket, Target, Tls,
+    Addresses, Admit, Came, Connection, Counted, Door, Limits, Persistence, Place, Places, Refusal, Request,
+    Response, Shares, Socket, Target, Tls, Turn,
 };
-use hyper::StatusCode;
 use hyper::http::request::Parts;
-use joyce::Held;
+use hyper::{HeaderMap, StatusCode};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,28 +43,51 @@ pub struct Porch {
 
 impl Porch {
     /// Accepts connections until the daemon is to stop, for TLS where that is given. Those on which nothing happens
-    /// for `idle`, or twice that, are ended: seen to here, for all of them, since a timer each would cost each of
-    /// their waits.
-    /// Another `idle` counts from the next look on.
+    /// for `limits.idle`, or twice that, are ended: seen to here, for all of them, since a timer each would cost each of
+    /// their waits. Other limits count for the connections to come, and another `idle` from the next look on.
+    ///
+    /// A connection is accepted when there is a place for it, and has that until `serve` drops it. Without one, others
+    /// wait in the kernel's queue, and those that stand idle are ended meanwhile (faults.md O4).
     pub async fn accept<F: Future<Output = ()> + Send + 'static>(
         &self,
         listener: TcpListener,
         tls: Option<Arc<Tls>>,
-        idle: impl Fn() -> Duration,
-        serve: impl Fn(Arc<Socket>, SocketAddr) -> F,
+        places: Places,
+        limits: impl Fn() -> Arc<Limits>,
+        mut serve: impl FnMut(Arc<Socket>, SocketAddr, Place) -> F,
     ) {
+        // How long a connection that stands idle is left alone when others wait for its place: a client that
+        // was answered asks again within milliseconds.
+        const SPARED: Duration = Duration::from_secs(1);
         // Out of descriptors, say: to try again at once would only burn the processor.
         const PAUSE: Duration = Duration::from_millis(100);
         let mut failing = false;
+        let mut full = false;
         let mut sockets = Sockets::default();
-        let mut look = looks(idle());
+        let mut look = looks(limits().idle);
         loop {
+            let Some(place) = places.try_take() else {
+                if !full {
+                    tracing::warn!(
+                        "all places for connections are taken; others wait, and idle ones are ended"
+                    );
+                }
+                full = true;
+                sockets.end_idle();
+                // Whoever waits longest has the next place, and so this one is given back until then.
+                tokio::select! {
+                    () = self.shutdown.cancelled() => break,
+                    _ = places.take() => {}
+                    () = sleep(SPARED) => {}
+                }
+                continue;
+            };
             let accepted = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
                 _ = look.tick() => {
                     sockets.end_idle();
-                    let idle = idle();
+                    let idle = limits().idle;
                     if look.period() != idle {
                         look = looks(idle);
                         look.reset();
@@ -73,6 +98,7 @@ impl Porch {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    full = false;
                     if std::mem::take(&mut failing) {
                         self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, false);
                     }
@@ -83,9 +109,9 @@ impl Porch {
                             continue;
                         }
                     };
-                    let socket = Arc::new(Socket::new(stream, session));
+                    let socket = Arc::new(Socket::new(stream, session, limits().patience));
                     sockets.add(&socket);
-                    self.tasks.spawn(serve(socket, peer));
+                    self.tasks.spawn(serve(socket, peer, place));
                 }
                 // The client left before it was accepted.
                 Err(error) if is_clients(&error) => {}
@@ -95,7 +121,9 @@ impl Porch {
                     }
                     failing = true;
                     self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, true);
-                    self.shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                    drop(place);
+                    sockets.end_idle();
+                    self.shutdown.run_until_cancelled(sleep(PAUSE)).await;
                 }
             }
         }
@@ -140,14 +168,31 @@ fn is_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset)
 }
 
+/// Connections that wait for a place of their address. More are told at once that there is none: each takes a place of
+/// all while it waits.
+static WAITING: Semaphore = Semaphore::const_new(256);
+
+/// What the web port goes by, and what may change while the daemon runs.
+#[derive(Debug, Clone)]
+pub struct WebTerms {
+    /// What a request may be; a connection keeps those with which it began.
+    pub limits: Arc<Limits>,
+    /// Whose connections and channels are counted.
+    pub shares: Shares,
+    /// How long a connection or a new channel waits for its place.
+    pub wait: Duration,
+}
+
 /// The web port: how the daemon is doing on three paths, Joyce on its own, and the page on what is left.
 pub struct Web {
     /// Joyce.
     pub joyce: Arc<joyce::Joyce>,
     /// How the daemon is doing.
     pub health: health::Probes,
-    /// What a request may be; a connection keeps those with which it began.
-    pub limits: watch::Receiver<Arc<Limits>>,
+    /// What it goes by.
+    pub terms: watch::Receiver<Arc<WebTerms>>,
+    /// How many connections there may be.
+    pub places: Places,
     /// What all doors are given.
     pub porch: Porch,
 }
@@ -162,6 +207,7 @@ impl Admit for Web {
         self.joyce.count(match status {
             StatusCode::REQUEST_TIMEOUT => Why::JoyceLate,
             StatusCode::PAYLOAD_TOO_LARGE => Why::JoyceTooLarge,
+            StatusCode::SERVICE_UNAVAILABLE => Why::JoyceBodies,
             _ => Why::JoyceFraming,
         });
         Refusal(Response::text(status, line))
@@ -184,53 +230,147 @@ impl Web {
     /// Accepts and answers until the daemon is to stop, over TLS where that is given.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
         let porch = self.porch.clone();
-        let idle = || self.limits.borrow().idle;
-        porch.accept(listener, tls, idle, |socket, _| self.clone().connection(socket)).await;
+        let mut addresses = Addresses::new(self.terms.borrow().shares.connections);
+        let limits = || self.terms.borrow().limits.clone();
+        let serve = |socket, peer: SocketAddr, place| {
+            let counted = self.terms.borrow().shares.counted(peer.ip());
+            let own = match counted {
+                Counted::As(origin) => Some(addresses.of(origin)),
+                Counted::Not | Counted::ByRequest => None,
+            };
+            self.clone().connection(socket, counted, own, place)
+        };
+        porch.accept(listener, tls, self.places.clone(), limits, serve).await;
     }
 
-    async fn connection(self: Arc<Self>, socket: Arc<Socket>) {
-        let limits = self.limits.borrow().clone();
-        if socket.has_session() && !Box::pin(socket.handshake(limits.head_timeout)).await {
+    async fn connection(
+        self: Arc<Self>,
+        socket: Arc<Socket>,
+        counted: Counted,
+        own: Option<Places>,
+        _place: Place,
+    ) {
+        let limits = self.terms.borrow().limits.clone();
+        let has_session = socket.has_session();
+        let mut connection = Connection::new(socket, limits);
+        let _own = match own.map(|own| own.try_take().ok_or(own)) {
+            None => None,
+            Some(Ok(place)) => Some(place),
+            Some(Err(own)) => match Box::pin(self.wait_for_place(&mut connection, own)).await {
+                Some(place) => Some(place),
+                None => return,
+            },
+        };
+        if has_session && !Box::pin(connection.handshake()).await {
             return;
         }
-        let mut connection = Connection::new(socket, limits);
-        // What is held on it, or was last.
+        let mut connection = connection.reading_all(counted == Counted::ByRequest);
+        let origin = match counted {
+            Counted::As(origin) => Some(origin),
+            Counted::Not | Counted::ByRequest => None,
+        };
+        // The channel that it asked for last, and what is held on it.
         let mut held = None;
         loop {
             // What seldom happens is boxed: its state would make every connection's task larger.
             let goes_on = match connection.next(&self).await {
                 Came::Plain(asked) => {
                     let persistence = asked.persistence();
+                    let asked = asked.from(origin);
                     match self.joyce.poll(&connection, asked, held) {
                         Ok(now) => {
-                            held = now.or(held);
+                            held = Some(now);
                             true
                         }
-                        Err(refusal) => {
-                            let sent = Box::pin(refusal.send_plain(&connection, persistence)).await;
-                            sent.is_ok_and(Persistence::stays)
+                        Err(turned) => {
+                            let wait = self.terms.borrow().wait;
+                            let answered = self.joyce.without_channel(&connection, turned, wait);
+                            match Box::pin(answered).await {
+                                Ok(now) => {
+                                    held = now.or(held);
+                                    true
+                                }
+                                Err(refusal) => {
+                                    let sent = refusal.send_plain(&connection, persistence);
+                                    Box::pin(sent).await.is_ok_and(Persistence::stays)
+                                }
+                            }
                         }
                     }
                 }
-                Came::Request(request) => Box::pin(self.answer(&connection, *request, &mut held)).await,
+                Came::Request(request) => {
+                    let origin =
+                        if counted == Counted::ByRequest { self.named(&request.headers) } else { origin };
+                    Box::pin(self.answer(&connection, *request, &mut held, origin)).await
+                }
+                Came::Crowded => Box::pin(self.joyce.let_go(&connection, held)).await,
                 Came::Left => return Box::pin(self.joyce.withdraw(&connection, held)).await,
+                Came::Broken => return self.joyce.doubt(held),
                 Came::Ended => false,
                 Came::Nothing => return,
             };
             if !goes_on {
-                return Box::pin(connection.linger()).await;
+                if !Box::pin(connection.linger()).await {
+                    self.joyce.doubt(held);
+                }
+                return;
             }
         }
     }
 
+    /// A place of the connection's address, for which it waits with nothing read: an old page that is refused freezes.
+    /// Where all are to end nobody is held any more, and so nobody needs one.
+    async fn wait_for_place(&self, connection: &mut Connection, own: Places) -> Option<Place> {
+        // It is not idle while it waits, and passes the turn on to the client when it reads.
+        connection.socket().pass(Turn::Task);
+        let waits = WAITING.try_acquire().ok();
+        let wait = if waits.is_some() { self.terms.borrow().wait } else { Duration::ZERO };
+        let place = tokio::select! {
+            place = timeout(wait, own.take()) => place.ok(),
+            () = self.porch.shutdown.cancelled() => return Some(Place::none()),
+        };
+        // Those that are told at once are told so plainly: a handshake costs more than what it would tell.
+        let is_told = waits.is_some() || !connection.socket().has_session();
+        drop(waits);
+        if place.is_none() {
+            self.joyce.count(Why::JoyceConnectionsOfAddress);
+            tracing::debug!("a connection too many of one address");
+            if !is_told || !Box::pin(connection.handshake()).await {
+                return None;
+            }
+            let line = "This address has as many connections as one may have";
+            let refusal = Response::text(StatusCode::SERVICE_UNAVAILABLE, line).with("Retry-After", "5");
+            let refusal = refusal.with("Access-Control-Allow-Origin", "*");
+            if refusal.send_last(connection.socket()).await.is_ok() {
+                connection.linger().await;
+            }
+        }
+        place
+    }
+
+    /// Against whom a request counts that a proxy has passed on. One that does not say whose it is counts against
+    /// nobody: it is the proxy that is to be set right, and not its clients that are to be turned away.
+    fn named(&self, headers: &HeaderMap) -> Option<Origin> {
+        let terms = self.terms.borrow();
+        let address = http::rightmost_untrusted(headers, &terms.shares.trusted_proxies);
+        address.ok().and_then(|address| terms.shares.origin(address))
+    }
+
     /// Answers a request, or has it held. True when the connection can go on.
-    async fn answer(&self, connection: &Connection, request: Request, held: &mut Option<Held>) -> bool {
+    async fn answer(
+        &self,
+        connection: &Connection,
+        request: Request,
+        held: &mut Option<Held>,
+        origin: Option<Origin>,
+    ) -> bool {
         let response = if let Some(page) = health::Page::of(&request) {
             self.health.answer(page, connection.socket().peer(), &request).await
         } else if page::is_for(&request) {
             page::index(&request)
         } else {
-            match self.joyce.answer(connection, &request, *held) {
+            let wait = self.terms.borrow().wait;
+            match self.joyce.answer(connection, &request, *held, origin, wait).await {
                 Ok(now) => {
                     *held = now.or(*held);
                     return true;
@@ -239,5 +379,58 @@ impl Web {
             }
         };
         response.send(connection, &request).await.is_ok_and(Persistence::stays)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Patience;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn o5_a_panic_in_a_connection_ends_that_one_and_gives_its_place_to_the_next() {
+        let porch = Porch {
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            accepting: TaskTracker::new(),
+            health: Arc::default(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap();
+        let accepted = AtomicUsize::new(0);
+        let nine = Duration::from_secs(9);
+        let limits = Arc::new(Limits {
+            head: 8192,
+            head_timeout: nine,
+            body: 1024,
+            body_timeout: nine,
+            bodies: None,
+            idle: 11 * nine,
+            patience: Patience::new(nine, nine),
+        });
+        let serve = |socket: Arc<Socket>, _, place| {
+            let first = accepted.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                let _place: Place = place;
+                assert!(!first, "the first connection panics, as it is to");
+                socket.write_on(&[b"served"], 0).await.unwrap();
+            }
+        };
+        let clients = async {
+            let mut first = TcpStream::connect(port).await.unwrap();
+            let mut second = TcpStream::connect(port).await.unwrap();
+            first.write_all(b"x").await.unwrap();
+            let mut said = String::new();
+            assert_eq!(first.read_to_string(&mut said).await.unwrap_or(0), 0, "{said}");
+            second.read_to_string(&mut said).await.unwrap();
+            porch.shutdown.cancel();
+            said
+        };
+        let (said, ()) =
+            tokio::join!(clients, porch.accept(listener, None, Places::new(1), || limits.clone(), serve));
+        assert_eq!(said, "served");
     }
 }

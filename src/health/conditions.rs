@@ -61,6 +61,48 @@ impl Condition {
         "Look for what keeps the disk busy; a longer history.backlog only buys time.",
     );
 
+    /// What is written may not be read again.
+    pub const HISTORY_DAMAGED: Condition = Condition::degraded(
+        "history_damaged",
+        "The file of the history is damaged. All is served and recorded on.",
+        "Restart the daemon, which puts the file aside and goes on with what can be read of it.",
+    );
+
+    /// What was damaged lies beside the history.
+    pub const HISTORY_PUT_ASIDE: Condition = Condition::degraded(
+        "history_put_aside",
+        "A damaged history was put aside, and what could be read of it is served.",
+        "Look at history.sqlite3.damaged-… beside the history, see to the disk, and move the file away.",
+    );
+
+    /// Somebody reads and does not end.
+    pub const HISTORY_LOG_LARGE: Condition = Condition::degraded(
+        "history_log_large",
+        "SQLite's log of the history is larger than 64 MiB, since a program has been reading the history for long.",
+        "End that program; the log is then shortened within seconds.",
+    );
+
+    /// Nothing is written any more.
+    pub const HISTORY_ENDED: Condition = Condition::degraded(
+        "history_ended",
+        "The history has ended: changes are shown, and not recorded.",
+        "Restart the daemon, and report this with its log: it is a defect of tkbd.",
+    );
+
+    /// The end of a certificate is near, or past.
+    pub const CERTIFICATE_EXPIRING: Condition = Condition::degraded(
+        "certificate_expiring",
+        "A certificate that is served ends within 14 days, or has ended. Clients then refuse to connect over TLS.",
+        "Renew it: the files are looked at by themselves. The log has which one it is.",
+    );
+
+    /// Another certificate lies there, and is of no use.
+    pub const CERTIFICATE_REFUSED: Condition = Condition::degraded(
+        "certificate_refused",
+        "What the files of a certificate hold cannot be used, or not now. The one before is served on, if there was one.",
+        "See why in the log, or with `tkbd check`, and mend the files: they are looked at by themselves.",
+    );
+
     /// A mirror whose master is silent.
     pub const MIRROR_AWAY: Condition = Condition::degraded(
         "mirror_away",

@@ -145,8 +145,16 @@ refusals! {
     JoyceFraming = "joyce", "framing";
     /// What it says is bad.
     JoyceBad = "joyce", "bad";
+    /// All that come in together are too large.
+    JoyceBodies = "joyce", "bodies";
     /// There is no channel to be had.
     JoyceChannels = "joyce", "channels";
+    /// Its address has as many channels as one may have.
+    JoyceChannelsOfAddress = "joyce", "channels_of_address";
+    /// Its address opens channels faster than one may.
+    JoyceChannelsTooFast = "joyce", "channels_too_fast";
+    /// A connection whose address has as many as one may have.
+    JoyceConnectionsOfAddress = "joyce", "connections_of_address";
     /// A mirror that would follow itself.
     JoyceLoop = "joyce", "loop";
     /// Somebody asked for figures who may not.

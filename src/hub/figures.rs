@@ -4,7 +4,8 @@ use super::{Deliveries, Hub};
 use crate::core::lineage::Link;
 use crate::core::state::Tally;
 use crate::core::version::Versions;
-use crate::health::{Condition, Health, Timed};
+use crate::health::{Condition, Conditions, Health, Timed};
+use crate::history::Trouble;
 use std::sync::{Arc, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,7 @@ impl Hub {
         let conditions = &self.health.conditions;
         let history = self.history.status();
         conditions.set(&Condition::HISTORY_UNWRITABLE, !history.healthy());
+        note(conditions, &history.troubles);
         let is_long = self.history.backlog_limit().is_some_and(|limit| history.backlog * 2 > limit);
         conditions.set(&Condition::HISTORY_BACKLOG, is_long);
         let link = self.link();
@@ -97,5 +99,37 @@ impl Hub {
             self.look();
             tokio::time::sleep(EVERY).await;
         }
+    }
+}
+
+/// Notes what is wrong with the history.
+fn note(conditions: &Conditions, troubles: &[Trouble]) {
+    let any = |is: fn(&Trouble) -> bool| troubles.iter().any(is);
+    conditions.set(&Condition::HISTORY_DAMAGED, any(|it| matches!(it, Trouble::Damaged { .. })));
+    conditions.set(&Condition::HISTORY_PUT_ASIDE, any(|it| matches!(it, Trouble::PutAside { .. })));
+    conditions.set(&Condition::HISTORY_LOG_LARGE, any(|it| matches!(it, Trouble::LogLarge { .. })));
+    conditions.set(&Condition::HISTORY_ENDED, any(|it| matches!(it, Trouble::Ended)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d4_d9_each_trouble_of_the_history_is_a_condition_as_long_as_it_lasts() {
+        let conditions = Conditions::default();
+        let troubles = [
+            Trouble::Damaged { reason: String::new() },
+            Trouble::PutAside { file: "a".into() },
+            Trouble::LogLarge { bytes: 1 },
+            Trouble::Ended,
+        ];
+        for trouble in troubles {
+            note(&conditions, std::slice::from_ref(&trouble));
+            let names: Vec<_> = conditions.all().into_iter().map(|held| held.condition.name).collect();
+            assert_eq!(names, [format!("history_{}", trouble.name())]);
+        }
+        note(&conditions, &[]);
+        assert!(conditions.all().is_empty());
     }
 }

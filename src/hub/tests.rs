@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::house::Terms;
+use crate::core::origins::Share;
 use crate::core::poll::Ask;
 use crate::core::room::Rules;
 use crate::core::state::{Growth, Plan, Remains};
@@ -24,7 +25,9 @@ fn house() -> House {
         hold: Duration::from_secs(20),
         channel_expiry: Duration::from_secs(300),
         max_channels: 10,
+        share: Share { channels: 10, per_second: 20 },
         max_remembered: 10,
+        refresh: Duration::from_secs(600),
     };
     House::new(plan, Remains::default(), None, terms)
 }
@@ -43,7 +46,7 @@ async fn c3_filters_wait_for_the_disk_once_however_often_they_are_set() {
         let filter = if i % 2 == 0 { TagFilter::Everything } else { TagFilter::Tags(BTreeSet::new()) };
         let change = FilterChange { occupation: Some(filter), ..FilterChange::default() };
         let asks = vec![Ask::SetFilter(change)];
-        let poll = Poll { token: Token::parse("t").unwrap(), near: None, asks };
+        let poll = Poll { token: Token::parse("t").unwrap(), near: None, asks, origin: None };
         assert!(hub.poll(poll, Box::new(Anybody), now).is_ok());
         now += second;
         hub.save_filters(now);
@@ -102,7 +105,8 @@ fn a_reply_that_comes_back_is_counted() {
     }
     let hub = Arc::new(Hub::new(house(), History::none()));
     let given_back = || hub.health().counts.given_back.so_far();
-    let poll = || Poll { token: Token::parse("t").unwrap(), near: None, asks: vec![Ask::RoomMap] };
+    let token = Token::parse("t").unwrap();
+    let poll = || Poll { token: token.clone(), near: None, asks: vec![Ask::RoomMap], origin: None };
     assert!(hub.poll(poll(), Box::new(Anybody), Instant::now()).is_ok());
     assert_eq!(given_back(), 0);
     assert!(hub.poll(poll(), Box::new(Unlucky(hub.clone())), Instant::now()).is_ok());

@@ -5,7 +5,7 @@ use crate::doors::Porch;
 use crate::doors::control::{self, Control};
 use crate::listeners::Listeners;
 use crate::setup::Setup;
-use crate::wire::control::{Listening, Port, Status};
+use crate::wire::control::{Answer, Listening, MAX_ANSWER, Port, Status};
 use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::os::fd::{AsFd, OwnedFd};
@@ -80,8 +80,13 @@ fn told(reload: Reload) -> control::Reload {
     Box::new(move || {
         let reload = reload.clone();
         Box::pin(async move {
-            let reloaded = reload.reload().await;
-            reloaded.map(|applied| applied.to_string()).map_err(|why| why.to_string())
+            // As much as an answer has room for, however it is escaped.
+            let shown = |text: String| text.chars().take(MAX_ANSWER / 8).collect();
+            match reload.reload().await {
+                Ok(applied) => Answer::Reloaded(shown(applied.to_string())),
+                Err(why) if why.is_mistake() => Answer::Mistakes(shown(why.to_string())),
+                Err(why) => Answer::Refused(shown(why.to_string())),
+            }
         })
     })
 }

@@ -94,6 +94,18 @@ pub enum NotReloaded {
     Stopping,
 }
 
+impl NotReloaded {
+    /// Whether it is the setup that has to be mended.
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            NotReloaded::Setup(_) | NotReloaded::Tls(_) | NotReloaded::Timetable(_) | NotReloaded::Log(_) => {
+                true
+            }
+            NotReloaded::Hangs | NotReloaded::Crashed | NotReloaded::Full | NotReloaded::Stopping => false,
+        }
+    }
+}
+
 impl Reload {
     /// Has the setup read again; several at once have their turns.
     ///

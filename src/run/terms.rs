@@ -2,34 +2,39 @@
 
 use super::mirror;
 use crate::core::house::Terms;
+use crate::core::origins::Share;
 use crate::core::state::{Growth, Plan};
-use crate::doors::http::Limits;
-use crate::doors::ingest;
+use crate::doors::http::{Limits, Patience, Places, Shares};
+use crate::doors::{WebTerms, ingest};
 use crate::setup::{PushToken, Setup};
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Of how many channels the filter is kept after their end (faults.md C3): at some 200 bytes each,
 /// 10 MB.
-const MAX_REMEMBERED: usize = 50_000;
+pub(super) const MAX_REMEMBERED: usize = 50_000;
 
 /// What the doors ask, and who tells them.
 pub(super) struct Doors {
-    pub(super) web: watch::Sender<Arc<Limits>>,
+    pub(super) web: watch::Sender<Arc<WebTerms>>,
     pub(super) push: watch::Sender<Arc<ingest::Terms>>,
+    /// What bodies on their way to the web port may take: those of one setup and of the next together.
+    bodies: Places,
 }
 
 impl Doors {
     pub(super) fn of(setup: &Setup) -> Doors {
+        let bodies = Places::new(setup.limits.bodies / 1024);
         Doors {
-            web: watch::Sender::new(Arc::new(web(setup))),
+            web: watch::Sender::new(Arc::new(web(setup, &bodies))),
             push: watch::Sender::new(Arc::new(push(setup))),
+            bodies,
         }
     }
 
     /// From now on they go by `setup`.
     pub(super) fn set(&self, setup: &Setup) {
-        self.web.send_replace(Arc::new(web(setup)));
+        self.web.send_replace(Arc::new(web(setup, &self.bodies)));
         self.push.send_replace(Arc::new(push(setup)));
     }
 }
@@ -50,19 +55,39 @@ pub(super) fn house(setup: &Setup) -> Terms {
         hold: setup.http.hold,
         channel_expiry: setup.http.channel_expiry,
         max_channels: setup.http.max_channels,
+        share: Share {
+            channels: setup.http.crowd.channels_per_address,
+            per_second: setup.http.crowd.new_channels_per_second,
+        },
         max_remembered: MAX_REMEMBERED,
+        refresh: setup.http.refresh,
     }
 }
 
-fn web(setup: &Setup) -> Limits {
+fn web(setup: &Setup, bodies: &Places) -> WebTerms {
     let http = &setup.http;
-    Limits {
-        head: http.max_head,
-        head_timeout: http.head_timeout,
-        body: http.max_body,
-        body_timeout: http.body_timeout,
-        idle: http.idle,
+    WebTerms {
+        limits: Arc::new(Limits {
+            head: http.max_head,
+            head_timeout: http.head_timeout,
+            body: http.max_body,
+            body_timeout: http.body_timeout,
+            bodies: Some(bodies.clone()),
+            idle: http.idle,
+            patience: patience(setup),
+        }),
+        shares: Shares {
+            connections: http.crowd.connections_per_address,
+            exempt: http.crowd.exempt.clone(),
+            trusted_proxies: http.crowd.trusted_proxies.clone(),
+        },
+        wait: http.crowd.wait,
     }
+}
+
+/// On both ports the same.
+fn patience(setup: &Setup) -> Patience {
+    Patience::new(setup.http.stalled, setup.http.answer_timeout)
 }
 
 fn push(setup: &Setup) -> ingest::Terms {
@@ -78,6 +103,8 @@ fn push(setup: &Setup) -> ingest::Terms {
             head_timeout: push.timeout,
             body: push.max_body,
             body_timeout: push.timeout,
+            bodies: None,
+            patience: patience(setup),
             // There are few places here, and who is done is to leave its own to others.
             idle: push.timeout,
         }),

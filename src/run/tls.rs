@@ -2,9 +2,13 @@
 
 use crate::doors::Porch;
 use crate::doors::http::Tls;
-use crate::doors::http::certificate::{BadPair, Certificate, Files, Summary};
+use crate::doors::http::certificate::{BadPair, Certificate, Files, Status, Summary};
+use crate::health::Condition;
 use crate::setup::{self, Setup};
+use chrono::Utc;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Why TLS cannot be spoken.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +76,21 @@ impl Certificates {
         for certificate in self.each() {
             porch.tasks.spawn(certificate.clone().watch(porch.shutdown.clone()));
         }
+        let (all, porch) = (self.each().cloned().collect::<Vec<_>>(), porch.clone());
+        porch.tasks.clone().spawn(async move { tell(&all, &porch).await });
+    }
+}
+
+/// Tells how it stands with the certificates, until the daemon is to stop.
+async fn tell(all: &[Arc<Certificate>], porch: &Porch) {
+    const EVERY: Duration = Duration::from_secs(1);
+    let conditions = &porch.health.conditions;
+    while !all.is_empty() && !porch.shutdown.is_cancelled() {
+        let now: Vec<Status> = all.iter().map(|certificate| certificate.status()).collect();
+        let ends_soon = now.iter().any(|status| status.ends_soon(Utc::now()));
+        conditions.set(&Condition::CERTIFICATE_EXPIRING, ends_soon);
+        conditions.set(&Condition::CERTIFICATE_REFUSED, now.iter().any(|status| status.refused.is_some()));
+        porch.shutdown.run_until_cancelled(sleep(EVERY)).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Another setup for a daemon that runs: what has changed, and what of it has to wait for the next start.
 
-use super::{Control, HistoryFile, Http, Limits, Log, Metrics, Mirror, Push, Schedule, Setup};
+use super::{Control, Crowd, HistoryFile, Http, Limits, Log, Metrics, Mirror, Push, Schedule, Setup};
 
 /// What is another than before, by its keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,11 +12,11 @@ pub struct Difference {
 }
 
 /// Notes which fields of a table differ; of those that have to wait, the new setup gets the old value. It names every
-/// field, so that a new key is not forgotten here.
+/// field, so that a new key is not forgotten here; those `below` have a line of their own.
 macro_rules! table {
     ($differ:ident, $name:literal, $old:expr, $new:expr, $Table:ident,
-     later: [$($later:ident),*], now: [$($now:ident),*]) => {{
-        let $Table { $($later,)* $($now),* } = &$old;
+     later: [$($later:ident),*], now: [$($now:ident),*] $(, below: [$($below:ident),*])?) => {{
+        let $Table { $($later,)* $($now,)* $($($below: _,)*)? } = &$old;
         $(if *$later != $new.$later {
             $differ.later.push(concat!($name, ".", stringify!($later)));
             $new.$later.clone_from($later);
@@ -50,7 +50,12 @@ impl Setup {
         } = self;
         table!(differ, "http", *http, new.http, Http,
             later: [listen, path, tls],
-            now: [hold, channel_expiry, max_channels, idle, head_timeout, max_head, body_timeout, max_body]);
+            now: [hold, channel_expiry, max_channels, idle, head_timeout, max_head, body_timeout, max_body,
+                stalled, answer_timeout, refresh],
+            below: [crowd]);
+        table!(differ, "http", http.crowd, new.http.crowd, Crowd,
+            later: [max_connections, connections_per_address],
+            now: [channels_per_address, new_channels_per_second, wait, exempt, trusted_proxies]);
         table!(differ, "push", *push, new.push, Push,
             later: [listen, max_connections, tls],
             now: [allow, tokens, trusted_proxies, hosts, max_body, timeout]);
@@ -58,7 +63,8 @@ impl Setup {
             later: [enabled, db, backlog], now: [acknowledge_within]);
         table!(differ, "schedule", *schedule, new.schedule, Schedule,
             later: [], now: [every, retry, connect_timeout, timeout]);
-        table!(differ, "limits", *limits, new.limits, Limits, later: [], now: [pcs, rooms, sources]);
+        table!(differ, "limits", *limits, new.limits, Limits, later: [bodies, unsent],
+            now: [pcs, rooms, sources]);
         table!(differ, "log", *log, new.log, Log, later: [format], now: [level]);
         table!(differ, "metrics", *metrics, new.metrics, Metrics, later: [allow, trusted_proxies], now: []);
         table!(differ, "control", *control, new.control, Control, later: [socket], now: []);

@@ -7,6 +7,7 @@
 
 mod closures;
 mod control;
+mod crowd;
 mod difference;
 mod duration;
 mod fields;
@@ -33,6 +34,7 @@ mod written;
 
 pub use closures::{Closure, OpeningHours};
 pub use control::Control;
+pub use crowd::Crowd;
 pub use difference::Difference;
 pub use metrics::Metrics;
 pub use mirror::Mirror;
@@ -116,6 +118,14 @@ pub struct Http {
     pub body_timeout: Duration,
     /// How many bytes it may have.
     pub max_body: usize,
+    /// How long a client may take nothing of its answer.
+    pub stalled: Duration,
+    /// How long it may take for the whole of it.
+    pub answer_timeout: Duration,
+    /// Within how long a client is told again, whole, what it may not have heard.
+    pub refresh: Duration,
+    /// How many there may be, and of one address.
+    pub crowd: Crowd,
 }
 
 /// The door for pushes (`[push]`).
@@ -172,6 +182,10 @@ pub struct Limits {
     pub rooms: usize,
     /// Sources that have ever pushed.
     pub sources: usize,
+    /// Bytes of bodies of requests to the web port that are on their way.
+    pub bodies: usize,
+    /// Bytes of answers that their readers are slow to take.
+    pub unsent: usize,
 }
 
 /// What is logged, and how (`[log]`).

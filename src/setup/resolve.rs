@@ -6,8 +6,8 @@ use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
-    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, metrics, mirror, rooms, rules,
-    timetable, tls, tokens,
+    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, metrics, mirror, rooms,
+    rules, timetable, tls, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -93,6 +93,10 @@ fn http(ask: &mut Reader) -> Http {
         max_head: ask.count("http.max_head", 16_384, 8_192..=1_048_576),
         body_timeout: ask.duration("http.body_timeout", seconds(10), patience(minutes(5))),
         max_body: ask.count("http.max_body", 65_536, 1_024..=16_777_216),
+        stalled: ask.duration("http.stalled", seconds(15), patience(minutes(5))),
+        answer_timeout: ask.duration("http.answer_timeout", seconds(60), patience(hours(1))),
+        refresh: ask.duration("http.refresh", minutes(10), milliseconds(100)..=hours(24)),
+        crowd: crowd::crowd(ask),
     };
     if http.listen.is_empty() && !ask.is_written(tls::HTTP.certificate) {
         ask.refuse("http.listen", &[], Refusal::new("an empty list, so that nobody could be served"));
@@ -100,8 +104,11 @@ fn http(ask: &mut Reader) -> Http {
     http
 }
 
+/// What a list of networks wants.
+pub(super) const NETWORKS: &str = "IP addresses or networks in quotes, as \"192.0.2.0/24\"";
+
 fn push(ask: &mut Reader) -> Push {
-    let nets = "IP addresses or networks in quotes, as \"192.0.2.0/24\"";
+    let nets = NETWORKS;
     let push = Push {
         listen: listen(ask, "push.listen", 1235),
         tls: tls::tls(ask, &tls::PUSH),
@@ -113,11 +120,7 @@ fn push(ask: &mut Reader) -> Push {
         timeout: ask.duration("push.timeout", seconds(10), patience(minutes(5))),
         max_connections: ask.count("push.max_connections", 64, 1..=10_000),
     };
-    if let Some(all) = push.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
-        // Whoever is trusted says which address a push came from: with this, everybody about himself.
-        let why = Refusal::new(format!("\"{all}\" trusts everybody, and so voids push.allow"));
-        ask.refuse("push.trusted_proxies", &[], why.hint("list the proxies' own addresses"));
-    }
+    crowd::not_everybody(ask, "push.trusted_proxies", &push.trusted_proxies, "push.allow");
     push
 }
 
@@ -199,6 +202,8 @@ fn limits(ask: &mut Reader) -> Limits {
         pcs: ask.count("limits.pcs", 10_000, 1..=1_000_000),
         rooms: ask.count("limits.rooms", 1_000, 1..=100_000),
         sources: ask.count("limits.sources", 1_000, 1..=100_000),
+        bodies: ask.count("limits.bodies", 67_108_864, 1_048_576..=1_073_741_824),
+        unsent: ask.count("limits.unsent", 134_217_728, 1_048_576..=1_073_741_824),
     }
 }
 

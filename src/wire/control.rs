@@ -61,6 +61,8 @@ pub enum Answer {
     HandedOver(Vec<Listening>),
     /// Done: what is in force now.
     Reloaded(String),
+    /// Not done, since the setup has mistakes: what they are, a line each.
+    Mistakes(String),
     /// Not done, and why.
     Refused(String),
 }
@@ -151,6 +153,7 @@ mod tests {
             Answer::HandedOver(listening),
             Answer::Reloaded("12 rooms".into()),
             Answer::Refused("line\nbreak".into()),
+            Answer::Mistakes("a\nb".into()),
         ] {
             let line = answer.line();
             assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1, "one line");

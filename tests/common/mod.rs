@@ -63,6 +63,12 @@ impl Daemon {
         Daemon::launch(tempfile::tempdir().unwrap(), Launch { sets: owned(extra_sets), ..Launch::default() })
     }
 
+    /// The default setup, of a process that may open so many files.
+    pub(crate) fn limited(files: usize, extra_sets: &[&str]) -> Daemon {
+        let launch = Launch { sets: owned(extra_sets), within: with_files(files), ..Launch::default() };
+        Daemon::launch(tempfile::tempdir().unwrap(), launch)
+    }
+
     /// This setup (TOML), with these settings.
     pub(crate) fn with_setup(setup: &str, extra_sets: &[&str]) -> Daemon {
         let launch = Launch { setup: Some(setup.to_owned()), sets: owned(extra_sets), ..Launch::default() };
@@ -104,6 +110,11 @@ impl Daemon {
     /// The push port that does.
     pub(crate) fn push_tls(&self) -> SocketAddr {
         self.ports["push-tls"]
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -341,6 +352,11 @@ pub(crate) fn tkbd_within(within: &[String]) -> Command {
         }
     }
     command
+}
+
+/// What starts a program that may open so many files and no more.
+pub(crate) fn with_files(files: usize) -> Vec<String> {
+    owned(&["sh", "-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")])
 }
 
 fn spawn(dir: &Path, launch: &Launch) -> (Child, Arc<Mutex<String>>, Ports) {
@@ -583,6 +599,14 @@ impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Client {
         let addr = if addr.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, addr.port()).into() } else { addr };
         Client::of(TcpStream::connect(addr).unwrap())
+    }
+
+    /// The same, from this address of this machine.
+    pub(crate) fn connect_from(from: Ipv4Addr, addr: SocketAddr) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&addr.into()).unwrap();
+        Client::of(socket.into())
     }
 
     pub(crate) fn of(stream: TcpStream) -> Client {

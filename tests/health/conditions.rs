@@ -1,10 +1,11 @@
 //! What is wrong is told while it is, by name; and whether requests may be sent all the same.
 
 use crate::common::relay::Relay;
-use crate::common::{Channel, Daemon, GUARD, Request, Response};
+use crate::common::{Channel, Daemon, GUARD, Request, Response, tls};
 use crate::exposition::Figures;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::fs;
+use std::time::{Duration, Instant, SystemTime};
 
 fn ready(daemon: &Daemon) -> Response {
     daemon.ask(&Request::get("/readyz").header("Accept", "text/html, application/json;q=0.9"))
@@ -80,6 +81,41 @@ fn d1_a_history_that_cannot_be_written_degrades_and_stops_nobody_and_is_over_whe
     assert_eq!(Figures::of(&daemon).all("tkbd_condition").count(), 0);
     let recorded = daemon.history(100).len();
     assert!(recorded >= 4, "what was answered 202 is recorded by now: {recorded} rows");
+}
+
+#[test]
+fn d4_a_history_that_was_put_aside_is_told_until_it_is_moved_away() {
+    let mut daemon = Daemon::start(&[]);
+    daemon.set("hg075pc01", "wu");
+    assert_eq!(daemon.terminate().code(), Some(0));
+    let mut bytes = fs::read(daemon.history_file()).unwrap();
+    bytes[..100].fill(0);
+    fs::write(daemon.history_file(), &bytes).unwrap();
+    daemon.restart();
+    assert_eq!(wait_for(&daemon, &["history_put_aside"]).status, 200);
+    assert_eq!(daemon.whole().occupation["hg075pc01"], "wu");
+    for file in fs::read_dir(daemon.dir()).unwrap().map(|file| file.unwrap().path()) {
+        if file.to_string_lossy().contains(".damaged-") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    wait_for(&daemon, &[]);
+}
+
+#[test]
+fn o8_a_certificate_that_ends_soon_and_one_that_is_refused_are_told_until_they_are_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (now, authority) = (SystemTime::now(), tls::authority());
+    authority.issue(now - tls::DAY, now + 13 * tls::DAY).write(dir.path(), "pair");
+    let mut sets = tls::sets("pair");
+    sets.extend(["http.tls.every=100ms".to_owned(), "push.tls.every=100ms".to_owned()]);
+    let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+    let daemon = Daemon::on(dir, &sets);
+    wait_for(&daemon, &["certificate_expiring"]);
+    fs::write(daemon.dir().join("pair.pem"), "no PEM at all").unwrap();
+    assert_eq!(wait_for(&daemon, &["certificate_expiring", "certificate_refused"]).status, 200);
+    authority.good().write(daemon.dir(), "pair");
+    wait_for(&daemon, &[]);
 }
 
 #[test]

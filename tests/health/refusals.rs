@@ -1,10 +1,11 @@
 //! Every refusal is counted, once, by its door and its reason.
 
-use crate::common::{Channel, Daemon, Request, percent};
+use crate::common::{Channel, Client, Daemon, Request, percent};
 use crate::exposition::Figures;
 use serde_json::json;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 type Reason = (String, String);
 
@@ -118,11 +119,36 @@ fn every_reason_is_counted_when_it_is_given() {
         asked(&daemon, &Request::new("DELETE", "/healthz"), 405);
     });
 
-    let full = Daemon::start(&["http.max_channels=1"]);
+    let full = Daemon::start(&["http.max_channels=1", "http.wait=10ms"]);
     let channel = Channel::new(&full);
     seen.refusal(&full, "joyce", "channels", || {
         let other = percent(json!([format!("{}x", &channel.token()[1..])]).to_string());
         asked(&full, &Request::get(&format!("/?m={other}")), 503);
+    });
+
+    let crowd = [
+        "http.channels_per_address=1",
+        "http.new_channels_per_second=1000",
+        "http.connections_per_address=2",
+    ];
+    let crowded = Daemon::start(&[&crowd[..], &["http.exempt=127.0.0.1", "http.wait=10ms"]].concat());
+    let there = || Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), crowded.joyce());
+    let (mut first, mut second) = (there(), there());
+    let new = Request::get("/?m=null");
+    assert_eq!(first.exchange(&new).status, 200);
+    seen.refusal(&crowded, "joyce", "channels_of_address", || {
+        assert_eq!(second.exchange(&new).status, 503);
+    });
+    seen.refusal(&crowded, "joyce", "connections_of_address", || assert_eq!(there().receive().status, 503));
+    let hasty = ["http.exempt=127.0.0.1", "http.new_channels_per_second=1", "http.wait=10ms"];
+    let hasty = Daemon::start(&hasty);
+    seen.refusal(&hasty, "joyce", "channels_too_fast", || {
+        let mut client = Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), hasty.joyce());
+        while client.exchange(&new).status == 200 {}
+    });
+    let laden = Daemon::start(&["limits.bodies=1048576", "http.max_body=2097152"]);
+    seen.refusal(&laden, "joyce", "bodies", || {
+        asked(&laden, &Request::post("/").body(" ".repeat(1_500_000)), 503);
     });
 
     let listed = Daemon::start(&["push.allow=192.0.2.1"]);

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use tkbd::core::channel::{ChannelId, HoldId};
 use tkbd::core::house::{House, Terms};
 use tkbd::core::message::{HistoricRange, Message};
+use tkbd::core::origins::Share;
 use tkbd::core::pc::PcName;
-use tkbd::core::poll::{Ask, Delivery, Outcome, Poll, Receipt, Reply, TooManyChannels};
+use tkbd::core::poll::{Ask, Delivery, Fate, Outcome, Poll, Receipt, Reply, Shortage};
 use tkbd::core::push::Push;
 use tkbd::core::room::RoomKey;
 use tkbd::core::source::{Source, Timestamp};
@@ -115,6 +116,11 @@ struct Channel {
     /// Whether its client was told the roomMap, the schedule of the filter it has, or is owed it.
     mapped: bool,
     scheduled: bool,
+    /// What it was told, and when that is to be told again whole.
+    told: BTreeSet<Kind>,
+    again: Option<Instant>,
+    /// What is owed again if the last reply turns out to be lost after all.
+    last: Promise,
 }
 
 /// A reply that did not arrive.
@@ -136,12 +142,34 @@ struct Promise {
     turn: u64,
 }
 
+impl Promise {
+    /// What of it is owed again where the reply was handed over and may be lost: wholes, and what changed of the
+    /// occupation, but no parts of the history.
+    fn in_doubt(&self) -> Promise {
+        let mut kinds = self.owed.kinds.clone();
+        if self.dirty.maps() {
+            kinds.extend([Kind::RoomMap, Kind::Schedule]);
+        }
+        if self.dirty.reschedules() {
+            kinds.insert(Kind::Schedule);
+        }
+        if self.dirty.retagged {
+            kinds.insert(Kind::TagMap);
+        }
+        let owed = Owed { kinds, historic: Vec::new() };
+        let dirty = Dirty { pcs: self.dirty.pcs.clone(), ..Dirty::default() };
+        Promise { owed, dirty, ..*self }
+    }
+}
+
 /// The reply a request must get.
 struct Expected {
     said: Vec<Said>,
     more: bool,
     promise: Promise,
     asked_map: bool,
+    /// What of it is told again.
+    stale: BTreeSet<Kind>,
 }
 
 pub(crate) struct Run {
@@ -153,7 +181,7 @@ pub(crate) struct Run {
     truth: Truth,
     readers: Vec<Reader>,
     channels: HashMap<usize, Channel>,
-    remembered: VecDeque<(Token, Filter, Instant)>,
+    remembered: VecDeque<(Token, Filter, Instant, Owed)>,
     lost: Vec<Lost>,
     old_holds: Vec<(ChannelId, HoldId)>,
     all_holds: HashSet<HoldId>,
@@ -173,7 +201,9 @@ impl Run {
             hold: Duration::from_secs(20),
             channel_expiry: Duration::from_secs(300),
             max_channels: random.between(3, 14),
+            share: Share { channels: 99, per_second: 99 },
             max_remembered: random.between(0, 8),
+            refresh: Duration::from_secs(*random.pick(&[30, 120, 600])),
         };
         let house = House::new(
             Plan { rooms: plan.clone(), rules: campus::rules(0), growth },
@@ -218,7 +248,8 @@ impl Run {
             0..250 => self.push(),
             250..700 => self.poll_at_random(),
             700..740 => self.withdraw(),
-            740..750 => self.withdraw_late(),
+            740..746 => self.withdraw_late(),
+            746..750 => self.doubt(),
             750..820 => self.give_back_at_random(),
             820..850 => self.set_schedule(),
             850..860 => self.reload(),
@@ -370,7 +401,10 @@ impl Run {
         assert_eq!(change.versions, self.truth.versions);
         for channel in self.channels.values_mut() {
             channel.dirty.blur();
+            let due = channel.dirty.pcs.len();
             channel.dirty.retain(&channel.filter, &self.truth);
+            // What was due of them stays so, and is told where another filter lets it pass.
+            channel.more |= channel.dirty.pcs.len() < due;
             let (pcs, filter, truth) = (&mut channel.pcs, &channel.filter, &self.truth);
             pcs.retain(|pc| truth.pc_passes(&filter.occupation, pc));
         }
@@ -418,6 +452,7 @@ impl Run {
             if !dirty.pcs.is_empty() {
                 said.push(update(&self.truth, &dirty.pcs));
             }
+            channel.told.extend(said.iter().filter_map(lasting));
             let promise = Promise { dirty, turn: channel.turn, ..Promise::default() };
             expected.insert(hold, (*reader, said, promise));
         }
@@ -458,20 +493,26 @@ impl Run {
         // Where its channel is said to be: of its own or another, there still or ended.
         let near = self.random.below(self.old_holds.len() + 1);
         let near = self.old_holds.get(near).map(|(channel, _)| *channel);
-        let polled = self.house.poll(Poll { token: token.clone(), near, asks: asks.to_vec() }, self.now);
+        let poll = Poll { token: token.clone(), near, asks: asks.to_vec(), origin: None };
+        let polled = self.house.poll(poll, self.now);
         let is_new = !self.channels.contains_key(&reader);
         if is_new && self.channels.len() >= self.terms.max_channels {
-            assert_eq!(polled.err(), Some(TooManyChannels(self.terms.max_channels)));
+            let none = polled.unwrap_err();
+            assert_eq!(none.why, Shortage::InAll(self.terms.max_channels));
+            self.turned_away(&token, asks, none.fate);
             return false;
         }
         let polled = polled.unwrap();
         let mut restored = false;
         if is_new {
             let place = self.remembered.iter().position(|(of, ..)| *of == token);
-            let filter = place.and_then(|at| self.remembered.remove(at)).map(|(_, filter, _)| filter);
-            restored = filter.is_some();
-            let filter = filter.unwrap_or_else(Filter::nothing);
-            self.channels.insert(reader, Channel::new(polled.channel, filter, restored, self.now));
+            let kept = place.and_then(|at| self.remembered.remove(at));
+            restored = kept.is_some();
+            let (filter, owed) = kept
+                .map_or_else(|| (Filter::nothing(), Owed::default()), |(_, filter, _, owed)| (filter, owed));
+            let mut channel = Channel::new(polled.channel, filter, restored, self.now);
+            channel.owed.add(owed);
+            self.channels.insert(reader, channel);
         }
         let channel = self.channels.get_mut(&reader).unwrap();
         assert_eq!(channel.id, polled.channel, "a channel stays the same");
@@ -479,7 +520,8 @@ impl Run {
         assert_eq!(polled.superseded, older, "the older of two requests is answered");
         self.old_holds.extend(older.map(|hold| (channel.id, hold)));
         let before = channel.filter.clone();
-        let expected = channel.expect(asks, &self.truth);
+        let stale = channel.stale(self.terms, self.now);
+        let expected = channel.expect(asks, stale, &self.truth);
         let set = channel.filter != before;
         if set || restored {
             assert_eq!(polled.filter.as_ref(), Some(&channel.filter), "a filter that was set is to be saved");
@@ -513,6 +555,8 @@ impl Run {
         channel.more = false;
         channel.turn += 1;
         channel.idle_since = self.now;
+        let told = said.iter().filter_map(lasting);
+        channel.told.extend(told.filter(|kind| !expected.stale.contains(kind)));
         let promise = Promise { turn: channel.turn, ..expected.promise };
         self.arrive(reader, &said, reply.receipt, promise, expected.asked_map);
     }
@@ -520,6 +564,7 @@ impl Run {
     /// A reply is on its way: it arrives, or is lost and given back at once or later.
     fn arrive(&mut self, reader: usize, said: &[Said], receipt: Receipt, promise: Promise, asked_map: bool) {
         self.say(|| format!("reader {reader} is told {said:?}"));
+        self.channels.get_mut(&reader).unwrap().last = promise.in_doubt();
         let channel = &self.channels[&reader];
         if !self.reliable && self.random.chance(self.loss) {
             self.say(|| "  which is lost".into());
@@ -568,24 +613,37 @@ impl Run {
     fn give_back(&mut self, mut lost: Lost) {
         let reader = lost.reader;
         self.say(|| format!("reader {reader} did not get {:?}", lost.promise));
+        let channel = self.channels.get(&reader).filter(|channel| channel.id == lost.channel);
+        if channel.is_some_and(|channel| channel.filter != lost.filter) {
+            (lost.promise.dirty.remapped, lost.promise.dirty.regrouped) = (false, false);
+        }
         let reply = self.house.give_back(lost.receipt, self.now);
-        let Some(channel) = self.channels.get_mut(&reader).filter(|channel| channel.id == lost.channel)
-        else {
+        self.given_back(reader, lost.channel, lost.promise, reply);
+    }
+
+    fn given_back(
+        &mut self,
+        reader: usize,
+        of: ChannelId,
+        promise: Promise,
+        reply: Option<(ChannelId, HoldId, Reply)>,
+    ) {
+        let Some(channel) = self.channels.get_mut(&reader).filter(|channel| channel.id == of) else {
             assert!(reply.is_none(), "what an ended channel was owed is forgotten");
             return;
         };
-        channel.more |= lost.promise.more || lost.promise.turn != channel.turn;
-        if lost.filter != channel.filter {
-            (lost.promise.dirty.remapped, lost.promise.dirty.regrouped) = (false, false);
-        }
-        channel.owed.add(lost.promise.owed);
-        channel.dirty.add(lost.promise.dirty);
+        channel.more |= promise.more || promise.turn != channel.turn;
+        channel.owed.add(promise.owed);
+        channel.dirty.add(promise.dirty);
+        let due = channel.dirty.pcs.len();
         channel.dirty.retain(&channel.filter, &self.truth);
+        channel.more |= channel.dirty.pcs.len() < due;
         let Some((hold, _)) = channel.held else {
             assert!(reply.is_none(), "no request is held");
             return;
         };
-        let expected = channel.expect(&[], &self.truth);
+        let stale = channel.stale(self.terms, self.now);
+        let expected = channel.expect(&[], stale, &self.truth);
         match reply {
             Some((_, answered, reply)) => {
                 assert_eq!(answered, hold);
@@ -604,6 +662,54 @@ impl Run {
         self.house.withdraw(channel.id, hold, self.now);
         self.old_holds.push((channel.id, hold));
         self.say(|| format!("reader {reader} leaves"));
+    }
+
+    /// A known reader found no channel: what it asked takes effect all the same, and once.
+    fn turned_away(&mut self, token: &Token, asks: &[Ask], fate: Fate) {
+        let Some((_, filter, _, owed)) = self.remembered.iter_mut().find(|(of, ..)| of == token) else {
+            let Fate::Again(poll) = fate else { panic!("nobody knows {token:?}, and it was put off") };
+            assert_eq!((&poll.token, poll.asks.as_slice()), (token, asks), "nothing was done");
+            return;
+        };
+        let before = filter.clone();
+        for ask in asks {
+            match ask {
+                Ask::SetFilter(change) => {
+                    let set = self.truth.changed_filter(filter, change);
+                    // A tag that no room carries any more stays where it is: a later setup may have it again.
+                    if change.occupation.is_some() {
+                        filter.occupation = set.occupation;
+                    }
+                    if change.room_map.is_some() {
+                        filter.room_map = set.room_map;
+                    }
+                    if change.schedule.is_some() {
+                        filter.schedule = set.schedule;
+                    }
+                }
+                Ask::HistoricUpdates(range) => {
+                    owed.add(Owed { historic: vec![*range], ..Owed::default() });
+                }
+                Ask::Occupation => drop(owed.kinds.insert(Kind::Occupation)),
+                Ask::RoomMap => drop(owed.kinds.insert(Kind::RoomMap)),
+                Ask::Schedule => drop(owed.kinds.insert(Kind::Schedule)),
+                Ask::Tags => drop(owed.kinds.insert(Kind::Tags)),
+                Ask::TagMap => drop(owed.kinds.insert(Kind::TagMap)),
+            }
+        }
+        let Fate::PutOff { filter: set } = fate else { panic!("{token:?} is known, and was not put off") };
+        assert_eq!(set, (*filter != before).then(|| filter.clone()), "a filter that was set is to be saved");
+    }
+
+    /// A connection broke on which some channel was told something last.
+    fn doubt(&mut self) {
+        let reader = self.random.below(self.readers.len());
+        let Some(channel) = self.channels.get_mut(&reader) else { return };
+        let promise = std::mem::take(&mut channel.last);
+        let id = channel.id;
+        self.say(|| format!("reader {reader} may not have got {promise:?}"));
+        let reply = self.house.doubt(id, self.now);
+        self.given_back(reader, id, promise, reply);
     }
 
     fn withdraw_late(&mut self) {
@@ -637,6 +743,7 @@ impl Run {
             {
                 timed_out.insert((channel.id, hold));
                 channel.held = None;
+                channel.last = Promise { turn: channel.turn, ..Promise::default() };
                 channel.idle_since = now;
             }
         }
@@ -654,13 +761,13 @@ impl Run {
             let channel = self.channels.remove(&reader).unwrap();
             self.remember(token, channel.filter, now + DAY);
         }
-        self.remembered.retain(|(.., until)| *until > now);
+        self.remembered.retain(|(_, _, until, _)| *until > now);
         assert!(self.house.next_deadline().is_none_or(|next| next > now), "a tick leaves nothing undone");
     }
 
     fn remember(&mut self, token: Token, filter: Filter, until: Instant) {
         if filter != Filter::nothing() {
-            self.remembered.push_back((token, filter, until));
+            self.remembered.push_back((token, filter, until, Owed::default()));
             while self.remembered.len() > self.terms.max_remembered {
                 self.remembered.pop_front();
             }
@@ -690,7 +797,9 @@ impl Run {
             let token = self.readers[reader].token.clone();
             self.remember(token, channel.filter, self.now + DAY);
         }
-        for (token, filter, until) in &self.remembered {
+        for (token, filter, until, owed) in &mut self.remembered {
+            // What was asked without a channel is remembered no longer than the daemon runs.
+            *owed = Owed::default();
             let ago = DAY.saturating_sub(*until - self.now);
             self.house.remember(token.clone(), filter.clone(), ago, self.now);
         }
@@ -753,11 +862,34 @@ impl Channel {
             pcs: BTreeSet::new(),
             mapped: false,
             scheduled: false,
+            told: BTreeSet::new(),
+            again: None,
+            last: Promise::default(),
         }
     }
 
+    /// What is to be told again now: what was told, after half of the time or more.
+    fn stale(&mut self, terms: Terms, now: Instant) -> BTreeSet<Kind> {
+        if self.told.is_empty() {
+            return BTreeSet::new();
+        }
+        let half = terms.refresh / 2;
+        let within = half.max(terms.refresh.saturating_sub(terms.hold));
+        let share = within / 2 + self.id.share(within - within / 2);
+        let again = *self.again.get_or_insert(self.idle_since + share);
+        if again > now {
+            return BTreeSet::new();
+        }
+        self.again = None;
+        let mut stale = std::mem::take(&mut self.told);
+        if stale.contains(&Kind::RoomMap) {
+            stale.insert(Kind::Schedule);
+        }
+        stale
+    }
+
     /// Takes the asks of a request, and says what must answer it.
-    fn expect(&mut self, asks: &[Ask], truth: &Truth) -> Expected {
+    fn expect(&mut self, asks: &[Ask], mut stale: BTreeSet<Kind>, truth: &Truth) -> Expected {
         let before = self.filter.clone();
         let map_due = self.dirty.maps();
         let mut is_set = false;
@@ -771,7 +903,13 @@ impl Channel {
             let (kind, said) = match ask {
                 Ask::SetFilter(change) => {
                     let new = truth.changed_filter(filter, change);
-                    is_set |= new != self.filter;
+                    if new != *filter {
+                        is_set = true;
+                        // What was told under another filter is not told again under this one.
+                        self.told.clear();
+                        self.again = None;
+                        stale.clear();
+                    }
                     self.filter = new;
                     continue;
                 }
@@ -815,6 +953,7 @@ impl Channel {
             self.owed.kinds.insert(Kind::TagMap);
         }
 
+        self.owed.kinds.extend(stale.iter().copied());
         let filter = &self.filter;
         let mut said: Vec<Said> = self
             .owed
@@ -868,7 +1007,7 @@ impl Channel {
         promise.owed = owed;
         promise.dirty = self.dirty.clone();
         promise.more = self.more;
-        Expected { said, more: self.more, promise, asked_map: alone || !asked_maps.is_empty() }
+        Expected { said, more: self.more, promise, asked_map: alone || !asked_maps.is_empty(), stale }
     }
 }
 
@@ -930,6 +1069,17 @@ fn passing(news: Dirty) -> impl Fn(&Filter, &Truth) -> Dirty {
 
 fn tag_map(truth: &Truth) -> Said {
     Said::TagMap(truth.versions.tag_map, truth.tag_map())
+}
+
+/// What is shown until something else is told, and so is told again.
+fn lasting(said: &Said) -> Option<Kind> {
+    match said {
+        Said::Welcome | Said::Tags(..) | Said::Historic(_) => None,
+        Said::TagMap(..) => Some(Kind::TagMap),
+        Said::RoomMap(..) => Some(Kind::RoomMap),
+        Said::Schedule(..) => Some(Kind::Schedule),
+        Said::Occupation(..) | Said::Update(..) => Some(Kind::Occupation),
+    }
 }
 
 fn occupation(truth: &Truth, filter: &Filter) -> Said {

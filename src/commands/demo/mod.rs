@@ -34,7 +34,7 @@ pub(super) async fn demo(arguments: DemoArguments) -> Result<(), Failure> {
     let scratch = Scratch::new()?;
     let load = loader(&scratch, &arguments)?;
     let setup = load()?;
-    let log = logging::start(&setup.log)?;
+    let (_logging, log) = logging::start(&setup.log)?;
     let rooms = setup.rooms.clone();
 
     let shutdown = CancellationToken::new();

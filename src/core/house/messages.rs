@@ -2,7 +2,7 @@
 
 use super::House;
 use crate::core::audience::{AudienceId, Concern};
-use crate::core::channel::{Kind, Owed};
+use crate::core::channel::{Kind, Kinds, Owed};
 use crate::core::message::{Body, Message};
 use crate::core::poll::Delivery;
 use crate::core::push::Change;
@@ -37,7 +37,11 @@ impl House {
             messages
                 .push(Message::new(Body::OccupationUpdate { version: change.versions.occupation, update }));
         }
-        Delivery { messages: messages.into(), to: self.take_held(audience, now), seen: before }
+        Delivery {
+            messages: messages.into(),
+            to: self.take_held(audience, before, concern, now),
+            seen: before,
+        }
     }
 
     /// What the held requests of an audience get when rooms are others now.
@@ -62,7 +66,7 @@ impl House {
         if concern.occupation {
             messages.push(self.update_since(audience, change.before.occupation));
         }
-        Delivery { messages: messages.into(), to: self.take_held(audience, now), seen }
+        Delivery { messages: messages.into(), to: self.take_held(audience, seen, concern, now), seen }
     }
 
     /// What is owed of kinds and of the history, in the order in which a reply brings it.
@@ -104,6 +108,20 @@ impl House {
         let (state, rooms) = (&self.state, &self.audiences[audience].rooms.occupation);
         let made = Made::Update(audience, since, state.versions().occupation);
         self.snapshots.of(made, || state.occupation_since(rooms, since))
+    }
+}
+
+impl Concern {
+    /// What is told of it whole: of the occupation it is the change.
+    pub(super) fn told_whole(self) -> Kinds {
+        let mut kinds = Kinds::NONE;
+        let told = [
+            (self.tag_map, Kind::TagMap),
+            (self.room_map, Kind::RoomMap),
+            (self.room_map || self.schedule, Kind::Schedule),
+        ];
+        told.into_iter().filter(|(is, _)| *is).for_each(|(_, kind)| kinds.add(kind));
+        kinds
     }
 }
 

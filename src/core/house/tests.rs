@@ -2,12 +2,12 @@
 
 use super::super::channel::tests::base;
 use super::super::pc::{Occupation, PcName};
-use super::super::poll::Census;
+use super::super::poll::{Census, Shortage};
 use super::super::room::{RoomPlan, Rule, Rules};
 use super::super::schedule::TimeOfDay;
 use super::super::source::{Source, Timestamp};
 use super::super::state::Growth;
-use super::super::tag::Tag;
+use super::super::tag::{FilterChange, Tag, TagFilter};
 use super::super::version::Version;
 use super::*;
 use regex::Regex;
@@ -15,8 +15,19 @@ use std::sync::Arc;
 
 mod followed;
 mod lost;
+mod refreshed;
+mod turned_away;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+const TERMS: Terms = Terms {
+    hold: Duration::from_secs(20),
+    channel_expiry: Duration::from_secs(300),
+    max_channels: 5,
+    share: Share { channels: 5, per_second: 20 },
+    max_remembered: 9,
+    refresh: Duration::from_secs(600),
+};
 
 /// A house with rooms `a` and `b`, tagged by their names, and a time that only it knows.
 struct Lab {
@@ -25,7 +36,7 @@ struct Lab {
 }
 
 fn lab() -> Lab {
-    lab_with(Terms { hold: 20 * SECOND, channel_expiry: 300 * SECOND, max_channels: 5, max_remembered: 9 })
+    lab_with(TERMS)
 }
 
 fn lab_with(terms: Terms) -> Lab {
@@ -59,7 +70,8 @@ impl Lab {
     }
 
     fn poll(&mut self, token: &str, asks: &[Ask]) -> Polled {
-        let poll = Poll { token: Token::parse(token).unwrap(), near: None, asks: asks.to_vec() };
+        let poll =
+            Poll { token: Token::parse(token).unwrap(), near: None, asks: asks.to_vec(), origin: None };
         self.house.poll(poll, self.now).unwrap()
     }
 
@@ -293,8 +305,7 @@ fn rule_8_a_channel_ends_unasked_for_and_comes_back_with_its_filter_and_snapshot
 
 #[test]
 fn a_channel_does_not_end_while_its_request_is_held_or_soon_after() {
-    let terms =
-        Terms { hold: 500 * SECOND, channel_expiry: 300 * SECOND, max_channels: 5, max_remembered: 9 };
+    let terms = Terms { hold: 500 * SECOND, ..TERMS };
     let mut lab = lab_with(terms);
     lab.reader("t", TagFilter::Everything);
     let (channel, hold) = lab.hold("t", &[]);
@@ -394,9 +405,13 @@ fn a_channel_too_many_is_refused_and_those_there_are_still_work() {
     for token in ["1", "2", "3", "4", "5"] {
         lab.told(token, &[]);
     }
-    let one_more =
-        Poll { token: Token::parse("6").unwrap(), near: None, asks: vec![all(TagFilter::Everything)] };
-    assert_eq!(lab.house.poll(one_more, lab.now).unwrap_err(), TooManyChannels(5));
+    let one_more = Poll {
+        token: Token::parse("6").unwrap(),
+        near: None,
+        asks: vec![all(TagFilter::Everything)],
+        origin: None,
+    };
+    assert_eq!(lab.house.poll(one_more, lab.now).unwrap_err().why, Shortage::InAll(5));
     assert_eq!(lab.house.census(), Census { channels: 5, held: 0, filters: 1 });
     assert_eq!(lab.told("3", &[Ask::Tags]), "tags");
     lab.now += 300 * SECOND;

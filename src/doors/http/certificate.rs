@@ -116,6 +116,13 @@ pub struct Status {
     pub refused: Option<BadPair>,
 }
 
+impl Status {
+    /// Whether the end of what is served is near, or past.
+    pub fn ends_soon(&self, at: DateTime<Utc>) -> bool {
+        self.served.until - at < SOON
+    }
+}
+
 /// The certificate of a door.
 #[derive(Debug)]
 pub struct Certificate {

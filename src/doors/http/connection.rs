@@ -1,9 +1,10 @@
 //! A connection: requests are read from it one by one.
 
 use super::admit::{Admit, Refusal};
+use super::places::Places;
 use super::reader::{self, Read};
 use super::request::{self, Persistence, Request, Target, Whole};
-use super::socket::{Socket, Turn};
+use super::socket::{Patience, Socket, Turn};
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// What a request may be, and how long it may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// The longest head, in bytes; at least 8,192, for hyper.
     pub head: usize,
@@ -24,8 +25,12 @@ pub struct Limits {
     pub body: usize,
     /// How long a body may take.
     pub body_timeout: Duration,
+    /// What all bodies may take that are on their way, in KiB; none: as much as they have connections.
+    pub bodies: Option<Places>,
     /// After how long a connection on which nothing happens is closed; it may take twice as long.
     pub idle: Duration,
+    /// How long an answer may take.
+    pub patience: Patience,
 }
 
 /// A door, as its connections see it.
@@ -46,6 +51,10 @@ pub enum Came<T> {
     Request(Box<Request>),
     /// The client has left while its request is held, or just before it is answered.
     Left,
+    /// The client has sent a great deal while its request is held: that is to be answered.
+    Crowded,
+    /// The connection broke; what was written last may not have arrived.
+    Broken,
     /// No other request: the last answer was written, nothing came for long, or the daemon is to stop.
     Ended,
     /// No other request: the client has left.
@@ -58,11 +67,14 @@ pub struct Connection {
     /// Read beyond the last request.
     rest: Bytes,
     limits: Arc<Limits>,
-    /// When it was accepted, as long as no request has come.
+    /// Every request is read with all there is to it: its headers are needed.
+    reads_all: bool,
+    /// When it was accepted, or its session had begun, as long as no request has come.
     unused_since: Option<Instant>,
 }
 
-/// Bytes that a client may send while its request is held. More is not read until that is answered.
+/// Bytes that a client may send while its request is held. One that sends more wants other things than to wait; and
+/// behind what is not read its end could not be seen (faults.md C1).
 const MAX_AHEAD: usize = 16 * 1024;
 
 /// What is read at once. A head that is longer goes to hyper, as all do that come in parts.
@@ -86,13 +98,35 @@ enum Next<T> {
     /// None is there, and the daemon is to stop.
     Quiet,
     Ended,
+    Broken,
     Nothing,
+}
+
+/// What came of reading on while a request is held.
+enum ReadAhead {
+    Answered,
+    Left,
+    Crowded,
 }
 
 impl Connection {
     /// A connection that was accepted just now.
     pub fn new(socket: Arc<Socket>, limits: Arc<Limits>) -> Connection {
-        Connection { socket, rest: Bytes::new(), limits, unused_since: Some(Instant::now()) }
+        let unused_since = Some(Instant::now());
+        Connection { socket, rest: Bytes::new(), limits, reads_all: false, unused_since }
+    }
+
+    /// The same, where no request is taken for a plain one.
+    #[must_use]
+    pub fn reading_all(self, reads_all: bool) -> Connection {
+        Connection { reads_all, ..self }
+    }
+
+    /// Has the TLS session of its socket begin. False when that does not, and the connection is over.
+    pub async fn handshake(&mut self) -> bool {
+        let has_begun = self.socket.handshake(self.limits.head_timeout).await;
+        self.unused_since = Some(Instant::now());
+        has_begun
     }
 
     /// Its socket.
@@ -120,10 +154,14 @@ impl Connection {
                     Err(refusal) => return Box::pin(self.refuse(&refusal)).await,
                 },
                 Next::Some => return Box::pin(self.read(door)).await,
-                Next::Ahead if Box::pin(self.read_ahead()).await => {}
-                Next::Ahead => return Came::Left,
+                Next::Ahead => match Box::pin(self.read_ahead()).await {
+                    ReadAhead::Answered => {}
+                    ReadAhead::Left => return Came::Left,
+                    ReadAhead::Crowded => return Came::Crowded,
+                },
                 Next::Quiet if Box::pin(self.comes_still()).await => {}
                 Next::Quiet | Next::Ended => return Came::Ended,
+                Next::Broken => return Came::Broken,
                 Next::Nothing => return Came::Nothing,
             }
         }
@@ -153,8 +191,9 @@ impl Connection {
     }
 
     /// Ends the connection such that the client can read the last answer: a socket that is closed with
-    /// unread bytes in it is reset, which takes back what was written (RFC 9112, section 9.6).
-    pub async fn linger(&mut self) {
+    /// unread bytes in it is reset, which takes back what was written (RFC 9112, section 9.6). False where the
+    /// client has reset it, so that it likely has not.
+    pub async fn linger(&mut self) -> bool {
         const FOR: Duration = Duration::from_secs(1);
         const AT_MOST: usize = 256 * 1024;
         self.socket.finish();
@@ -165,12 +204,14 @@ impl Connection {
             while left > 0 {
                 match poll_fn(|cx| self.socket.poll_read(cx, &mut bytes)).await {
                     Ok(n) if n > 0 => left = left.saturating_sub(n),
-                    _ => break,
+                    Ok(_) => break,
+                    Err(_) => return false,
                 }
             }
+            true
         };
         // A client that neither reads nor closes is left to the kernel.
-        let _ = timeout(FOR, drain).await;
+        timeout(FOR, drain).await.unwrap_or(true)
     }
 
     fn poll_next<D: Door>(&mut self, cx: &mut Context<'_>, door: &D) -> Poll<Next<D::Plain>> {
@@ -198,6 +239,7 @@ impl Connection {
                 Poll::Ready(Ok(n)) if n > 0 => buffer.get(..n).unwrap_or_default(),
                 Poll::Pending if self.socket.is_stopping() => return Poll::Ready(Next::Quiet),
                 Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(Next::Broken),
                 Poll::Ready(_) => return Poll::Ready(Next::Nothing),
             };
             if !self.socket.begin() {
@@ -215,6 +257,9 @@ impl Connection {
 
     /// A plain request, and its length.
     fn plain<D: Door>(&self, read: &[u8], door: &D) -> Option<(Next<D::Plain>, usize)> {
+        if self.reads_all {
+            return None;
+        }
         let (target, length) = request::plain(read)?;
         (length <= self.limits.head).then_some((Next::Plain(door.plain(target)?), length))
     }
@@ -232,7 +277,7 @@ impl Connection {
     /// Has hyper read one request, which begins with what was read already.
     async fn read<D: Door>(&mut self, door: &Arc<D>) -> Came<D::Plain> {
         let rest = std::mem::take(&mut self.rest);
-        match reader::read(rest, &self.socket, *self.limits, door).await {
+        match reader::read(rest, &self.socket, &self.limits, door).await {
             Read::Request(read, rest) => {
                 self.rest = rest;
                 match *read {
@@ -253,29 +298,29 @@ impl Connection {
         if response.send_last(&self.socket).await.is_ok() { Came::Ended } else { Came::Nothing }
     }
 
-    /// Waits for the answer to a request whose client goes on sending; false when it leaves before.
-    async fn read_ahead(&mut self) -> bool {
+    /// Waits for the answer to a request whose client goes on sending.
+    async fn read_ahead(&mut self) -> ReadAhead {
         let mut ahead = BytesMut::from(&std::mem::take(&mut self.rest)[..]);
         self.socket.set_awaited(true);
-        let answered = poll_fn(|cx| {
+        let ahead_of = poll_fn(|cx| {
             loop {
                 self.socket.register(cx);
                 if self.socket.turn() != Turn::Publisher {
-                    return Poll::Ready(true);
+                    return Poll::Ready(ReadAhead::Answered);
                 }
                 if ahead.len() >= MAX_AHEAD {
-                    return Poll::Pending;
+                    return Poll::Ready(ReadAhead::Crowded);
                 }
                 match ready!(poll_some(&self.socket, cx, &mut ahead)) {
                     Ok(n) if n > 0 => {}
-                    _ => return Poll::Ready(false),
+                    _ => return Poll::Ready(ReadAhead::Left),
                 }
             }
         })
         .await;
         self.socket.set_awaited(false);
         self.rest = ahead.freeze();
-        answered
+        ahead_of
     }
 }
 

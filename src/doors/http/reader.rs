@@ -6,7 +6,7 @@ use super::connection::Limits;
 use super::request::Request;
 use super::socket::Socket;
 use super::tap::Tap;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming as Body;
 use hyper::server::conn::http1;
@@ -33,11 +33,16 @@ pub(super) enum Read {
 type Slot = OnceLock<Result<Request, Refusal>>;
 
 /// Has hyper read one request, which begins with `rest`.
-pub(super) async fn read(rest: Bytes, socket: &Arc<Socket>, limits: Limits, admit: &Arc<impl Admit>) -> Read {
+pub(super) async fn read(
+    rest: Bytes,
+    socket: &Arc<Socket>,
+    limits: &Arc<Limits>,
+    admit: &Arc<impl Admit>,
+) -> Read {
     let two_framings = Arc::new(AtomicBool::new(false));
     let slot = Arc::new(Slot::new());
     let tap = Tap::new(rest, socket.clone(), two_framings.clone());
-    let take = Take { slot: slot.clone(), two_framings, admit: admit.clone(), limits };
+    let take = Take { slot: slot.clone(), two_framings, admit: admit.clone(), limits: limits.clone() };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new());
     http.header_read_timeout(limits.head_timeout).max_buf_size(limits.head);
@@ -80,7 +85,7 @@ struct Take<A> {
     slot: Arc<Slot>,
     two_framings: Arc<AtomicBool>,
     admit: Arc<A>,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
 impl<A: Admit> hyper::service::Service<hyper::Request<Body>> for Take<A> {
@@ -101,10 +106,10 @@ impl<A: Admit> hyper::service::Service<hyper::Request<Body>> for Take<A> {
             self.admit.admit(&head)
         };
         let method = head.method.clone();
-        let (slot, limits, admit) = (self.slot.clone(), self.limits, self.admit.clone());
+        let (slot, limits, admit) = (self.slot.clone(), self.limits.clone(), self.admit.clone());
         Box::pin(async move {
             let request = match admitted {
-                Ok(()) => whole(body, limits)
+                Ok(()) => whole(body, &limits)
                     .await
                     .map_err(|(status, line)| admit.refusal(status, &line))
                     .map(|body| Request::new(head, body)),
@@ -118,7 +123,7 @@ impl<A: Admit> hyper::service::Service<hyper::Request<Body>> for Take<A> {
     }
 }
 
-async fn whole(body: Body, limits: Limits) -> Result<Bytes, (StatusCode, String)> {
+async fn whole(body: Body, limits: &Limits) -> Result<Bytes, (StatusCode, String)> {
     let too_large = || (StatusCode::PAYLOAD_TOO_LARGE, format!("At most {} bytes", limits.body));
     let declared = hyper::body::Body::size_hint(&body).lower();
     if declared > limits.body as u64 {
@@ -127,10 +132,36 @@ async fn whole(body: Body, limits: Limits) -> Result<Bytes, (StatusCode, String)
     if declared == 0 && hyper::body::Body::is_end_stream(&body) {
         return Ok(Bytes::new());
     }
-    match timeout(limits.body_timeout, Limited::new(body, limits.body).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+    let collected = timeout(limits.body_timeout, collect(Limited::new(body, limits.body), limits));
+    match collected.await {
+        Ok(Ok(Some(body))) => Ok(body),
+        Ok(Ok(None)) => {
+            let line = "Too many bodies of requests are on their way; try again";
+            Err((StatusCode::SERVICE_UNAVAILABLE, line.into()))
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "The body of the request is malformed".into())),
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The body of the request took too long".into())),
     }
+}
+
+/// The whole of a body; none where all together are too large. What counts is what has come, not what is announced:
+/// who announces and sends nothing takes nothing from others.
+async fn collect(
+    mut body: Limited<Body>,
+    limits: &Limits,
+) -> Result<Option<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut whole = BytesMut::new();
+    let (mut paid, mut places) = (0, Vec::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let more = (whole.len() + data.len()).saturating_sub(paid);
+        if let Some(bodies) = limits.bodies.as_ref().filter(|_| more > 0) {
+            let Some(place) = bodies.try_take_bytes(more) else { return Ok(None) };
+            places.push(place);
+            paid += more.next_multiple_of(1024);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(Some(whole.freeze()))
 }

@@ -83,7 +83,7 @@ impl Response {
     }
 
     /// Writes it as the last answer of a connection.
-    pub(super) async fn send_last(&self, socket: &Socket) -> io::Result<()> {
+    pub async fn send_last(&self, socket: &Socket) -> io::Result<()> {
         self.write(socket, Persistence::Closes, self.head_only).await
     }
 

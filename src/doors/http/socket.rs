@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
+    patience: Patience,
     turn: AtomicU8,
     /// The connection's task waits for its turn (it has read on, and found more), and is to be told.
     awaited: AtomicBool,
@@ -31,6 +32,23 @@ pub struct Socket {
     task: AtomicWaker,
     /// The TLS session on it, if it has one. Elsewhere in memory, so that a socket without is no larger for it.
     session: Option<Box<Session>>,
+}
+
+/// How long a reader may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// One that takes nothing for so many milliseconds is given up (faults.md C12).
+    stalled: u32,
+    /// One that has not taken an answer whole by then is given up, however it goes.
+    in_all: u32,
+}
+
+impl Patience {
+    /// So long for any part of an answer, and for all of it.
+    pub fn new(stalled: Duration, in_all: Duration) -> Patience {
+        let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        Patience { stalled: milliseconds(stalled), in_all: milliseconds(in_all) }
+    }
 }
 
 /// Whose turn it is.
@@ -59,16 +77,11 @@ pub enum Written {
 }
 
 impl Socket {
-    /// A reader that takes nothing for this long is given up (faults.md C12).
-    const NO_PROGRESS: Duration = Duration::from_secs(15);
-
-    /// A reader that has not taken an answer whole by then is given up, however it goes.
-    const IN_ALL: Duration = Duration::from_secs(60);
-
     /// The socket of a connection that was accepted just now, and the session that is to begin on it, if any.
-    pub fn new(stream: TcpStream, session: Option<Box<Session>>) -> Socket {
+    pub fn new(stream: TcpStream, session: Option<Box<Session>>, patience: Patience) -> Socket {
         Socket {
             stream,
+            patience,
             turn: AtomicU8::new(Turn::Client as u8),
             awaited: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -230,13 +243,14 @@ impl Socket {
     /// # Errors
     /// When the connection breaks, or the reader is too slow.
     pub async fn write_on(&self, parts: &[&[u8]], mut done: usize) -> io::Result<()> {
-        let end = Instant::now() + Self::IN_ALL;
+        let end = Instant::now() + Duration::from_millis(self.patience.in_all.into());
+        let stalled = Duration::from_millis(self.patience.stalled.into());
         loop {
             match self.write_more(parts, &mut done) {
                 Err(error) if is_for_now(&error) => {}
                 result => return result,
             }
-            let left = end.saturating_duration_since(Instant::now()).min(Self::NO_PROGRESS);
+            let left = end.saturating_duration_since(Instant::now()).min(stalled);
             timeout(left, self.stream.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
             // What was written around Tokio, it does not know of: it learns here what is to be waited for.
             match self.stream.try_io(Interest::WRITABLE, || self.write_more(parts, &mut done)) {

@@ -147,6 +147,7 @@ fn the_reference_names_every_key_with_its_default() {
     let mut full = resolved(&whole, &[], &[]).unwrap_or_else(|error| panic!("{error}\n{whole}"));
     assert_eq!(full.push.tokens.len(), 1, "the example of a token is in force");
     full.push.tokens.clear();
+    assert_eq!(full.http.crowd.max_connections.take(), Some(10_000), "so is that of a number of connections");
     let file = "certificate = 'c'\nkey = 'k'";
     let least = resolved(&format!("[http.tls]\n{file}\n[push.tls]\n{file}"), &[], &[]).unwrap();
     for (full, least) in [(&full.http.tls, &least.http.tls), (&full.push.tls, &least.push.tls)] {
@@ -196,6 +197,14 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("history.acknowledge_within", "9ms", "61s"),
         ("http.max_channels", "0", "1000001"),
         ("http.max_head", "8191", "1048577"),
+        ("http.stalled", "9ms", "301s"),
+        ("http.answer_timeout", "9ms", "3601s"),
+        ("http.refresh", "99ms", "86401s"),
+        ("http.max_connections", "0", "1000001"),
+        ("http.connections_per_address", "0", "1000001"),
+        ("http.channels_per_address", "0", "1000001"),
+        ("http.new_channels_per_second", "0", "1000001"),
+        ("http.wait", "9ms", "61s"),
         ("http.max_body", "1023", "16777217"),
         ("push.max_body", "1023", "67108865"),
         ("push.max_connections", "0", "10001"),
@@ -213,6 +222,8 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("limits.pcs", "0", "1000001"),
         ("limits.rooms", "0", "100001"),
         ("limits.sources", "0", "100001"),
+        ("limits.bodies", "1048575", "1073741825"),
+        ("limits.unsent", "1048575", "1073741825"),
     ] {
         for value in [below, above] {
             let error = resolved("", &[], &[&format!("{key}={value}")]).unwrap_err().to_string();

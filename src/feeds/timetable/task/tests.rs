@@ -4,6 +4,7 @@ use super::super::{Booking, Error, Fetching, Provider, Pull, Timetable};
 use super::*;
 use crate::core::house::{House, Terms};
 use crate::core::message::Body;
+use crate::core::origins::Share;
 use crate::core::pc::{Occupation, PcName};
 use crate::core::poll::{Ask, Poll, Reply};
 use crate::core::push::Push;
@@ -74,7 +75,14 @@ fn hub() -> Arc<Hub> {
     let a = RoomPlan { key: RoomKey::parse("a").unwrap(), name: "A".into(), tags: Vec::new() };
     let plan = StatePlan { rooms: vec![a], rules, growth: Growth { pcs: 9, rooms: 9, sources: 9 } };
     let hour = Duration::from_secs(3_600);
-    let terms = Terms { hold: 99 * hour, channel_expiry: 99 * hour, max_channels: 9, max_remembered: 9 };
+    let terms = Terms {
+        hold: 99 * hour,
+        channel_expiry: 99 * hour,
+        max_channels: 9,
+        share: Share { channels: 9, per_second: 9 },
+        max_remembered: 9,
+        refresh: 99 * hour,
+    };
     Arc::new(Hub::new(House::new(plan, Remains::default(), None, terms), History::none()))
 }
 
@@ -100,7 +108,7 @@ impl Listener {
     fn poll(&self, asks: Vec<Ask>) {
         let token = Token::parse("listener").unwrap();
         let polled = self.hub.poll(
-            Poll { token, near: None, asks },
+            Poll { token, near: None, asks, origin: None },
             Box::new(Heard(self.said.clone())),
             Instant::now(),
         );
