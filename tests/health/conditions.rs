@@ -179,7 +179,7 @@ fn t1_a_timetable_that_cannot_be_had_is_named_by_its_number_until_it_can() {
     assert_eq!(named.status, 200, "the displays are served");
     assert!(named.json()["conditions"][1]["meaning"].as_str().unwrap().contains("absent.csv"));
     assert_eq!(Figures::of(&daemon).all("tkbd_schedule_age_seconds").count(), 0, "neither was had yet");
-    std::fs::write(daemon.dir().join("there.csv"), "room,start,end,text\n").unwrap();
+    fs::write(daemon.dir().join("there.csv"), "room,start,end,text\n").unwrap();
     wait_for(&daemon, &["timetable_2_failed"]);
     let figures = Figures::of(&daemon);
     let ages: Vec<_> = figures.all("tkbd_schedule_age_seconds").collect();
