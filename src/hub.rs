@@ -14,6 +14,7 @@ use crate::core::poll::{Census, Delivery, NoChannel, Outcome, Poll, Receipt, Rep
 use crate::core::push::{Push, Refused};
 use crate::core::room::RoomKey;
 use crate::core::schedule::Reservation;
+use crate::core::slack::Slack;
 use crate::core::source::Timestamp;
 use crate::core::state::{Digests, Lead};
 use crate::core::version::Versions;
@@ -386,7 +387,12 @@ impl Hub {
         for token in ticked.ended {
             inner.unsaved.end(token, at, now);
         }
-        inner.take(vec![ticked.timed_out])
+        let timed_out = inner.take(vec![ticked.timed_out]);
+        // Behind them there are no channels any more.
+        let places = inner.house.places();
+        inner.held.truncate(places);
+        inner.held.give_back_slack();
+        timed_out
     }
 
     /// Has the filters saved that are due, as far as the history has places for them. Those that were given to it

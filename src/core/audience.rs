@@ -6,15 +6,18 @@
 use super::channel::ChannelId;
 use super::push::Change;
 use super::rooms::RoomSet;
+use super::slack::{self, Slack};
 use super::state::{Rearranged, State};
 use super::tag::Filter;
 use super::version::{Version, Versions};
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
 
 /// The channels with one filter.
 #[derive(Debug)]
 pub(super) struct Audience {
-    filter: Filter,
+    filter: Arc<Filter>,
     /// The rooms that pass, of each of the three filters.
     pub(super) rooms: Passing,
     /// The versions of the last change that passed. A channel that has seen these is owed nothing.
@@ -44,7 +47,7 @@ impl Passing {
 }
 
 /// The place of an audience in the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct AudienceId(u32);
 
 /// What of a change concerns an audience.
@@ -69,8 +72,13 @@ impl Concern {
 #[derive(Debug, Default)]
 pub(super) struct Audiences {
     list: Vec<Option<Audience>>,
-    free: Vec<AudienceId>,
-    by_filter: HashMap<Filter, AudienceId>,
+    /// The first is taken first, as among the channels.
+    free: BinaryHeap<Reverse<AudienceId>>,
+    by_filter: HashMap<Arc<Filter>, AudienceId>,
+    /// Those that somebody has: of one that fifty thousand have had there is one.
+    shared: HashSet<Arc<Filter>>,
+    /// How many of those there may be before such as nobody has any more are looked for.
+    look_at: usize,
 }
 
 impl Audiences {
@@ -80,6 +88,7 @@ impl Audiences {
             self[id].channels += 1;
             return id;
         }
+        let filter = self.share(filter);
         let audience = Audience {
             rooms: Passing::of(&filter, state),
             changed: state.last_change(&filter),
@@ -88,7 +97,7 @@ impl Audiences {
             filter: filter.clone(),
         };
         let id = match self.free.pop() {
-            Some(id) => {
+            Some(Reverse(id)) => {
                 self.list[id.0 as usize] = Some(audience);
                 id
             }
@@ -108,15 +117,50 @@ impl Audiences {
         if audience.channels > 0 {
             return false;
         }
-        let filter = std::mem::replace(&mut audience.filter, Filter::nothing());
-        self.by_filter.remove(&filter);
-        self.list[id.0 as usize] = None;
-        self.free.push(id);
+        if let Some(audience) = self.list.get_mut(id.0 as usize).and_then(Option::take) {
+            self.by_filter.remove(&audience.filter);
+        }
+        self.free.push(Reverse(id));
         true
     }
 
+    /// The one `filter` that is kept for all who have it.
+    pub(super) fn share(&mut self, filter: Filter) -> Arc<Filter> {
+        if let Some(shared) = self.shared.get(&filter) {
+            return shared.clone();
+        }
+        if self.shared.len() >= self.look_at {
+            self.shared.retain(|filter| Arc::strong_count(filter) > 1);
+            self.shared.give_back_slack();
+            self.look_at = 64.max(2 * self.shared.len());
+        }
+        let filter = Arc::new(filter);
+        self.shared.insert(filter.clone());
+        filter
+    }
+
+    /// For how many there is room, in each table.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> [usize; 3] {
+        [self.list.capacity(), self.free.capacity(), self.by_filter.capacity()]
+    }
+
+    /// Gives back the memory of a crowd that has left.
+    pub(super) fn give_back_slack(&mut self) {
+        self.by_filter.give_back_slack();
+        let Some(keep) = slack::fit(self.len(), self.list.len()) else { return };
+        let before = self.list.len();
+        while self.list.len() > keep && self.list.pop_if(|audience| audience.is_none()).is_some() {}
+        let left = self.list.len();
+        if left < before {
+            self.free.retain(|Reverse(id)| (id.0 as usize) < left);
+            self.free.give_back_slack();
+            self.list.shrink_to(left);
+        }
+    }
+
     /// The filter they share.
-    pub(super) fn filter(&self, id: AudienceId) -> &Filter {
+    pub(super) fn filter(&self, id: AudienceId) -> &Arc<Filter> {
         &self[id].filter
     }
 
@@ -131,6 +175,7 @@ impl Audiences {
     pub(super) fn release(&mut self, id: AudienceId, place: u32) -> Option<ChannelId> {
         let held = &mut self[id].held;
         held.swap_remove(place as usize);
+        held.give_back_slack();
         held.get(place as usize).copied()
     }
 
@@ -298,9 +343,9 @@ mod tests {
         assert!(!audiences.leave(one), "one is left");
         assert!(audiences.leave(one), "the last");
         assert_eq!(audiences.len(), 1);
-        assert_eq!(*audiences.filter(other), filter("b"));
+        assert_eq!(*audiences.filter(other), Arc::new(filter("b")));
         let again = audiences.join(filter("a"), &state);
-        assert_eq!((audiences.len(), audiences.filter(again)), (2, &filter("a")));
+        assert_eq!((audiences.len(), audiences.filter(again)), (2, &Arc::new(filter("a"))));
     }
 
     #[test]

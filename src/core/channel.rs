@@ -7,9 +7,11 @@ use super::audience::AudienceId;
 use super::message::HistoricRange;
 use super::origins::Origin;
 use super::refresh::Told;
+use super::slack::{self, Slack};
 use super::token::Token;
 use super::version::Versions;
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
 
 /// The place of a channel; the generation tells it from those that had the place before.
@@ -175,8 +177,11 @@ impl Owed {
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     slots: Vec<Slot>,
-    free: Vec<u32>,
+    /// The first is taken first, so that after a crowd the last are those that are free for good.
+    free: BinaryHeap<Reverse<u32>>,
     by_token: HashMap<Token, ChannelId>,
+    /// That of a place that is made now: it may have been there before, and was given up then.
+    generation: u32,
 }
 
 #[derive(Debug)]
@@ -214,10 +219,13 @@ impl Channels {
 
     pub(super) fn add(&mut self, channel: Channel) -> ChannelId {
         let token = channel.token.clone();
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, channel: None });
-            self.slots.len() as u32 - 1
-        });
+        let slot = self.free.pop().map_or_else(
+            || {
+                self.slots.push(Slot { generation: self.generation, channel: None });
+                self.slots.len() as u32 - 1
+            },
+            |Reverse(slot)| slot,
+        );
         let place = &mut self.slots[slot as usize];
         place.channel = Some(channel);
         let id = ChannelId { slot, generation: place.generation };
@@ -229,9 +237,38 @@ impl Channels {
         let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
         let channel = slot.channel.take()?;
         slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(id.slot);
+        self.free.push(Reverse(id.slot));
         self.by_token.remove(&channel.token);
         Some(channel)
+    }
+
+    /// How many places there are: the slot of every channel is less.
+    pub(super) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// For how many there is room, in each table.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> [usize; 3] {
+        [self.slots.capacity(), self.free.capacity().max(self.slots.len()), self.by_token.capacity()]
+    }
+
+    /// Gives back the places behind the last channel, if they are most of all; no channel is moved.
+    pub(super) fn give_back_slack(&mut self) {
+        self.by_token.give_back_slack();
+        let Some(keep) = slack::fit(self.len(), self.slots.len()) else { return };
+        let before = self.slots.len();
+        while self.slots.len() > keep
+            && let Some(slot) = self.slots.pop_if(|slot| slot.channel.is_none())
+        {
+            self.generation = self.generation.max(slot.generation);
+        }
+        let left = self.slots.len();
+        if left < before {
+            self.free.retain(|Reverse(slot)| (*slot as usize) < left);
+            self.free.give_back_slack();
+            self.slots.shrink_to(left);
+        }
     }
 }
 

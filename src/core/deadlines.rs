@@ -5,6 +5,7 @@
 //! meanwhile is entered anew then. Holding and releasing a request touch no queue.
 
 use super::channel::ChannelId;
+use super::slack::Slack;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
@@ -28,6 +29,17 @@ impl Deadlines {
             return None;
         }
         self.heap.pop().map(|Reverse((_, channel))| channel)
+    }
+
+    /// For how many there is room.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.heap.capacity()
+    }
+
+    /// Gives back the memory of a crowd that has left.
+    pub(super) fn give_back_slack(&mut self) {
+        self.heap.give_back_slack();
     }
 
     /// When the first entry comes up.

@@ -90,6 +90,7 @@ impl House {
     /// told first is forgotten first.
     pub fn remember(&mut self, token: Token, filter: Filter, ago: Duration, now: Instant) {
         if let Some(rest) = Remembered::FOR.checked_sub(ago) {
+            let filter = self.audiences.share(filter);
             self.remembered.add(token, filter, now + rest);
         }
     }
@@ -322,6 +323,10 @@ impl House {
             }
         }
         self.remembered.forget_until(now);
+        self.holds.give_back_slack();
+        if !ended.is_empty() {
+            self.give_back_slack();
+        }
         Ticked { timed_out: Delivery::empty(timed_out), ended }
     }
 

@@ -2,6 +2,7 @@
 //! (faults.md C10).
 
 use super::poll::Shortage;
+use super::slack::Slack;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
@@ -56,6 +57,17 @@ impl Origins {
         }
         *opened = Opened { channels: opened.channels + 1, paced };
         Ok(())
+    }
+
+    /// For how many there is room.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// Gives back the memory of a crowd that has left.
+    pub(super) fn give_back_slack(&mut self) {
+        self.0.give_back_slack();
     }
 
     /// One of its channels has ended. With the last of them it is forgotten, so that there are no more places

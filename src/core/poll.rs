@@ -49,7 +49,7 @@ pub struct Polled {
     /// An older request on this channel, to be answered at once, empty.
     pub superseded: Option<HoldId>,
     /// Its filter, where this request set it: to be saved.
-    pub filter: Option<Filter>,
+    pub filter: Option<Arc<Filter>>,
     /// Whether an update of the answer tells of more than one version.
     pub conflated: bool,
     /// What to do with the request.
@@ -142,7 +142,7 @@ pub enum Fate {
     /// client is to be told nothing, and will ask again.
     PutOff {
         /// Its filter, where this request set it: to be saved.
-        filter: Option<Filter>,
+        filter: Option<Arc<Filter>>,
     },
 }
 

@@ -296,13 +296,14 @@ impl State {
         const MAX_UNKNOWN: usize = 16;
         let TagFilter::Tags(tags) = filter else { return TagFilter::Everything };
         let mut unknown = if self.follows { MAX_UNKNOWN } else { 0 };
-        let keep = |tag: &&Tag| {
-            let is_known = self.tags.contains(tag);
-            let is_kept = is_known || unknown > 0;
-            unknown -= usize::from(is_kept && !is_known);
-            is_kept
+        // Of what is known the one that rooms have: a filter is kept longer than its request.
+        let keep = |tag: &Tag| {
+            let known = self.tags.iter().find(|known| *known == tag);
+            let kept = known.or_else(|| (unknown > 0).then_some(tag));
+            unknown -= usize::from(kept.is_some() && known.is_none());
+            kept.cloned()
         };
-        TagFilter::Tags(tags.iter().filter(keep).cloned().collect())
+        TagFilter::Tags(tags.iter().filter_map(keep).collect())
     }
 
     /// The rooms that pass a filter.

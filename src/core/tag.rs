@@ -1,7 +1,6 @@
 //! Tags, and the filters that clients make of them.
 
 use std::borrow::Borrow;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,26 +48,62 @@ impl fmt::Debug for Tag {
     }
 }
 
+/// Several tags, each once, in their order. As many as there are channels may be kept, most of one tag: so it is a list
+/// that is as long as it has to be, and not a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Tags(Vec<Tag>);
+
+impl Tags {
+    /// No tag.
+    pub const NONE: Tags = Tags(Vec::new());
+
+    /// Whether it is one of them.
+    pub fn contains(&self, tag: &str) -> bool {
+        self.0.binary_search_by(|own| own.as_str().cmp(tag)).is_ok()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Tag> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<Tag> for Tags {
+    fn from_iter<I: IntoIterator<Item = Tag>>(tags: I) -> Tags {
+        let mut tags: Vec<Tag> = tags.into_iter().collect();
+        tags.sort_unstable();
+        tags.dedup();
+        tags.shrink_to_fit();
+        Tags(tags)
+    }
+}
+
+impl<const N: usize> From<[Tag; N]> for Tags {
+    fn from(tags: [Tag; N]) -> Tags {
+        tags.into_iter().collect()
+    }
+}
+
 /// Which rooms a client wants to hear of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TagFilter {
     /// Every room, untagged ones included (`null` on the wire).
     Everything,
     /// Rooms with at least one of these tags; none of them: no room.
-    Tags(BTreeSet<Tag>),
+    Tags(Tags),
 }
 
 impl TagFilter {
     /// What a new channel has: no room.
     pub const fn nothing() -> TagFilter {
-        TagFilter::Tags(BTreeSet::new())
+        TagFilter::Tags(Tags::NONE)
     }
 
     /// Whether a room with `tags` passes.
     pub fn passes(&self, tags: &[Tag]) -> bool {
         match self {
             TagFilter::Everything => true,
-            TagFilter::Tags(wanted) => tags.iter().any(|tag| wanted.contains(tag)),
+            TagFilter::Tags(wanted) => tags.iter().any(|tag| wanted.contains(tag.as_str())),
         }
     }
 }

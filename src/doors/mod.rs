@@ -10,6 +10,7 @@ pub mod joyce;
 mod page;
 
 use crate::core::origins::Origin;
+use crate::core::slack::Slack;
 use crate::health::{Condition, Health, Refusal as Why};
 use crate::hub::Held;
 use http::{
@@ -153,6 +154,7 @@ impl Sockets {
 
     fn end_idle(&mut self) {
         self.0.retain(|socket| socket.upgrade().inspect(|socket| socket.end_if_idle()).is_some());
+        self.0.give_back_slack();
     }
 
     /// Has all connections end, as soon as what is held on them is answered.

@@ -155,7 +155,7 @@ pub struct SavedFilter {
     /// The channel.
     pub token: Token,
     /// What it listens to from now on, where that has changed.
-    pub filter: Option<Filter>,
+    pub filter: Option<Arc<Filter>>,
     /// When it ended, where it has; its filter is kept for a day from then.
     pub ended: Option<Timestamp>,
 }

@@ -9,7 +9,6 @@ use crate::core::state::{Growth, Plan, Remains};
 use crate::core::tag::{FilterChange, TagFilter};
 use crate::core::token::Token;
 use crate::history::{self, Options};
-use std::collections::BTreeSet;
 
 /// Somebody who takes whatever comes.
 struct Anybody;
@@ -43,7 +42,7 @@ async fn c3_filters_wait_for_the_disk_once_however_often_they_are_set() {
     let second = Duration::from_secs(1);
     let mut now = Instant::now();
     for i in 0..100 {
-        let filter = if i % 2 == 0 { TagFilter::Everything } else { TagFilter::Tags(BTreeSet::new()) };
+        let filter = if i % 2 == 0 { TagFilter::Everything } else { TagFilter::nothing() };
         let change = FilterChange { occupation: Some(filter), ..FilterChange::default() };
         let asks = vec![Ask::SetFilter(change)];
         let poll = Poll { token: Token::parse("t").unwrap(), near: None, asks, origin: None };

@@ -1,19 +1,24 @@
 //! Filters that are yet to be saved. A page that is opened sets its filter, and so do ten thousand that come back at
 //! once: they are saved together, within a second (faults.md C3), and nobody waits for that.
 
+use crate::core::slack::Slack;
 use crate::core::source::Timestamp;
 use crate::core::tag::Filter;
 use crate::core::token::Token;
 use crate::history::SavedFilter;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What is yet to be saved of each channel: the newest alone.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
-    filters: HashMap<Token, (Option<Filter>, Option<Timestamp>)>,
+    filters: HashMap<Token, Changed>,
     due: Option<Instant>,
 }
+
+/// Its filter, and when it ended; none: that has not changed.
+type Changed = (Option<Arc<Filter>>, Option<Timestamp>);
 
 impl Unsaved {
     /// How long they are gathered. With the time that the history takes, it is less than a second.
@@ -26,7 +31,7 @@ impl Unsaved {
     const TOGETHER: usize = 1_000;
 
     /// A channel has set its filter.
-    pub(super) fn set(&mut self, token: Token, filter: Filter, now: Instant) {
+    pub(super) fn set(&mut self, token: Token, filter: Arc<Filter>, now: Instant) {
         self.note(token, now, |saved| *saved = (Some(filter), None));
     }
 
@@ -57,10 +62,13 @@ impl Unsaved {
         loop {
             let part: Vec<SavedFilter> = all.by_ref().take(Self::TOGETHER).collect();
             if part.is_empty() {
-                return parts;
+                break;
             }
             parts.push(part);
         }
+        drop(all);
+        self.filters.give_back_slack();
+        parts
     }
 
     /// Keeps those that the history had no place for, until later. What has been noted of a channel since then is newer.
@@ -74,12 +82,7 @@ impl Unsaved {
         }
     }
 
-    fn note(
-        &mut self,
-        token: Token,
-        now: Instant,
-        change: impl FnOnce(&mut (Option<Filter>, Option<Timestamp>)),
-    ) {
+    fn note(&mut self, token: Token, now: Instant, change: impl FnOnce(&mut Changed)) {
         if self.filters.len() < Self::MAX || self.filters.contains_key(&token) {
             change(self.filters.entry(token).or_default());
             self.due.get_or_insert(now + Self::GATHERED);
@@ -96,8 +99,12 @@ mod tests {
         Token::parse(&format!("t{i}")).unwrap()
     }
 
-    fn filter() -> Filter {
-        Filter { occupation: TagFilter::Everything, ..Filter::nothing() }
+    fn filter() -> Arc<Filter> {
+        Arc::new(Filter { occupation: TagFilter::Everything, ..Filter::nothing() })
+    }
+
+    fn nothing() -> Arc<Filter> {
+        Arc::new(Filter::nothing())
     }
 
     fn taken(unsaved: &mut Unsaved) -> Vec<SavedFilter> {
@@ -110,7 +117,7 @@ mod tests {
     fn the_newest_of_each_channel_is_saved_together_when_the_first_is_due() {
         let (mut unsaved, now) = (Unsaved::default(), Instant::now());
         assert_eq!(unsaved.due(), None);
-        unsaved.set(token(1), Filter::nothing(), now);
+        unsaved.set(token(1), nothing(), now);
         unsaved.set(token(1), filter(), now + Unsaved::GATHERED / 2);
         unsaved.end(token(2), Timestamp(7), now);
         assert_eq!(unsaved.due(), Some(now + Unsaved::GATHERED));
@@ -126,7 +133,7 @@ mod tests {
     fn what_could_not_be_saved_gives_way_to_what_came_since() {
         let (mut unsaved, now) = (Unsaved::default(), Instant::now());
         for i in 0..3 {
-            unsaved.set(token(i), Filter::nothing(), now);
+            unsaved.set(token(i), nothing(), now);
         }
         let parts = unsaved.take();
         unsaved.set(token(0), filter(), now);
@@ -136,8 +143,8 @@ mod tests {
         }
         let all = [
             SavedFilter { token: token(0), filter: Some(filter()), ended: None },
-            SavedFilter { token: token(1), filter: Some(Filter::nothing()), ended: Some(Timestamp(7)) },
-            SavedFilter { token: token(2), filter: Some(Filter::nothing()), ended: None },
+            SavedFilter { token: token(1), filter: Some(nothing()), ended: Some(Timestamp(7)) },
+            SavedFilter { token: token(2), filter: Some(nothing()), ended: None },
         ];
         assert_eq!(taken(&mut unsaved), all);
     }
@@ -146,7 +153,7 @@ mod tests {
     fn no_more_are_kept_than_have_a_place_on_the_disk() {
         let (mut unsaved, now) = (Unsaved::default(), Instant::now());
         for i in 0..Unsaved::MAX + 1 {
-            unsaved.set(token(i), Filter::nothing(), now);
+            unsaved.set(token(i), nothing(), now);
         }
         unsaved.set(token(0), filter(), now);
         unsaved.end(token(Unsaved::MAX + 1), Timestamp(7), now);
@@ -154,6 +161,7 @@ mod tests {
         assert!(parts.iter().all(|part| part.len() <= Unsaved::TOGETHER));
         let all: Vec<SavedFilter> = parts.into_iter().flatten().collect();
         assert_eq!(all.len(), Unsaved::MAX);
+        assert!(unsaved.filters.capacity() < 2_048, "c3: room for {}", unsaved.filters.capacity());
         assert!(all.iter().any(|saved| saved.token == token(0) && saved.filter == Some(filter())));
     }
 }

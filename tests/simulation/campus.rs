@@ -197,7 +197,7 @@ fn filter(random: &mut Random) -> TagFilter {
             if random.chance(20) {
                 tags.insert(Tag::parse("nobody").unwrap());
             }
-            TagFilter::Tags(tags)
+            TagFilter::Tags(tags.into_iter().collect())
         }
     }
 }

@@ -524,9 +524,13 @@ impl Run {
         let expected = channel.expect(asks, stale, &self.truth);
         let set = channel.filter != before;
         if set || restored {
-            assert_eq!(polled.filter.as_ref(), Some(&channel.filter), "a filter that was set is to be saved");
+            assert_eq!(
+                polled.filter.as_deref(),
+                Some(&channel.filter),
+                "a filter that was set is to be saved"
+            );
         } else if let Some(filter) = &polled.filter {
-            assert_eq!(*filter, channel.filter);
+            assert_eq!(**filter, channel.filter);
         }
         match polled.outcome {
             Outcome::Answer(reply) => {
@@ -698,7 +702,11 @@ impl Run {
             }
         }
         let Fate::PutOff { filter: set } = fate else { panic!("{token:?} is known, and was not put off") };
-        assert_eq!(set, (*filter != before).then(|| filter.clone()), "a filter that was set is to be saved");
+        assert_eq!(
+            set.as_deref(),
+            (*filter != before).then_some(&*filter),
+            "a filter that was set is to be saved"
+        );
     }
 
     /// A connection broke on which some channel was told something last.

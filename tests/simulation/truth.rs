@@ -67,7 +67,7 @@ impl Rearranged {
 fn passing(rooms: &BTreeMap<RoomKey, Room>, filter: &TagFilter) -> BTreeSet<RoomKey> {
     let passes = |room: &Room| match filter {
         TagFilter::Everything => true,
-        TagFilter::Tags(tags) => room.tags.iter().any(|tag| tags.contains(tag)),
+        TagFilter::Tags(tags) => room.tags.iter().any(|tag| tags.contains(tag.as_str())),
     };
     rooms.iter().filter(|(_, room)| passes(room)).map(|(key, _)| key.clone()).collect()
 }
@@ -235,7 +235,7 @@ impl Truth {
     pub(crate) fn passes(&self, filter: &TagFilter, room: &RoomKey) -> bool {
         match filter {
             TagFilter::Everything => true,
-            TagFilter::Tags(tags) => self.rooms[room].tags.iter().any(|tag| tags.contains(tag)),
+            TagFilter::Tags(tags) => self.rooms[room].tags.iter().any(|tag| tags.contains(tag.as_str())),
         }
     }
 
@@ -302,7 +302,9 @@ impl Truth {
         let tags = self.tags();
         match filter {
             TagFilter::Everything => TagFilter::Everything,
-            TagFilter::Tags(of) => TagFilter::Tags(of.intersection(&tags).cloned().collect()),
+            TagFilter::Tags(of) => {
+                TagFilter::Tags(of.iter().filter(|tag| tags.contains(*tag)).cloned().collect())
+            }
         }
     }
 

@@ -30,9 +30,9 @@ impl House {
             owed.add(Kind::RoomMap);
             owed.add(Kind::Schedule);
             owed.add(Kind::Occupation);
-            owed.merge(kept.owed);
             // With tags that nobody carries now: what was taken out of a setup by mistake comes back with the next.
-            filter = kept.filter;
+            filter = Filter::clone(&kept.filter);
+            owed.merge(kept.into_owed());
         }
         let id = self.channels.add(Channel {
             token: poll.token.clone(),
@@ -58,13 +58,16 @@ impl House {
         let before = kept.filter.clone();
         for ask in poll.asks {
             match ask {
-                Ask::SetFilter(change) => kept.filter = changed(&self.state, &kept.filter, change),
-                Ask::HistoricUpdates(range) => kept.owed.add_historic(range),
-                Ask::Occupation => kept.owed.add(Kind::Occupation),
-                Ask::RoomMap => kept.owed.add(Kind::RoomMap),
-                Ask::Schedule => kept.owed.add(Kind::Schedule),
-                Ask::Tags => kept.owed.add(Kind::Tags),
-                Ask::TagMap => kept.owed.add(Kind::TagMap),
+                Ask::SetFilter(change) => {
+                    let filter = changed(&self.state, &kept.filter, change);
+                    kept.filter = self.audiences.share(filter);
+                }
+                Ask::HistoricUpdates(range) => kept.owe().add_historic(range),
+                Ask::Occupation => kept.owe().add(Kind::Occupation),
+                Ask::RoomMap => kept.owe().add(Kind::RoomMap),
+                Ask::Schedule => kept.owe().add(Kind::Schedule),
+                Ask::Tags => kept.owe().add(Kind::Tags),
+                Ask::TagMap => kept.owe().add(Kind::TagMap),
             }
         }
         let filter = (kept.filter != before).then(|| kept.filter.clone());
@@ -80,17 +83,30 @@ impl House {
         if self.audiences.leave(channel.audience) {
             self.snapshots.forget(channel.audience);
         }
-        if filter != Filter::nothing() {
+        if *filter != Filter::nothing() {
             self.remembered.add(channel.token.clone(), filter, now + Remembered::FOR);
         }
         Some(channel.token)
+    }
+
+    /// Gives back the memory of channels that have ended, where a crowd of them has.
+    pub(super) fn give_back_slack(&mut self) {
+        self.channels.give_back_slack();
+        self.audiences.give_back_slack();
+        self.origins.give_back_slack();
+        self.expiries.give_back_slack();
+    }
+
+    /// How many places of channels there are: [`ChannelId::slot`] of each is less. It falls after a crowd has left.
+    pub fn places(&self) -> usize {
+        self.channels.places()
     }
 
     pub(super) fn set_filter(&mut self, id: ChannelId, change: FilterChange) -> bool {
         let Some(channel) = self.channels.get_mut(id) else { return false };
         let old = self.audiences.filter(channel.audience);
         let filter = changed(&self.state, old, change);
-        if filter == *old {
+        if filter == **old {
             return false;
         }
         let left = std::mem::replace(&mut channel.audience, self.audiences.join(filter, &self.state));

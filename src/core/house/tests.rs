@@ -13,6 +13,7 @@ use super::*;
 use regex::Regex;
 use std::sync::Arc;
 
+mod abandoned;
 mod followed;
 mod lost;
 mod refreshed;
@@ -298,7 +299,7 @@ fn rule_8_a_channel_ends_unasked_for_and_comes_back_with_its_filter_and_snapshot
     let polled = lab.poll("t", &[]);
     let Outcome::Answer(reply) = polled.outcome else { panic!() };
     assert_eq!(said(&reply.messages), "welcome tags roomMap(a:1) schedule() occupation1(apc1=o)");
-    assert_eq!(polled.filter.map(|filter| filter.occupation), Some(only("a")), "saved anew");
+    assert_eq!(polled.filter.map(|filter| filter.occupation.clone()), Some(only("a")), "saved anew");
     assert_eq!(lab.told("t", &[]), "held");
     assert_eq!(lab.told("nothing", &[]), "welcome tags", "there was nothing to restore");
 }
@@ -461,7 +462,7 @@ fn a_filter_is_to_be_saved_where_it_was_set_to_another() {
     ];
     for (asks, saved) in cases {
         let filter = lab.poll("t", &asks).filter;
-        assert_eq!(filter.map(|filter| filter.occupation), saved, "{asks:?}");
+        assert_eq!(filter.map(|filter| filter.occupation.clone()), saved, "{asks:?}");
     }
 }
 

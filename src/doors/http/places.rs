@@ -3,6 +3,7 @@
 
 use super::forwarded::contains;
 use crate::core::origins::Origin;
+use crate::core::slack::Slack;
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -119,6 +120,7 @@ impl Addresses {
         if self.of.len() >= self.look_at {
             let each = self.each;
             self.of.retain(|_, places| !places.all_free(each));
+            self.of.give_back_slack();
             self.look_at = 64.max(2 * self.of.len());
         }
         self.of.entry(origin).or_insert_with(|| Places::new(self.each)).clone()

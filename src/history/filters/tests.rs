@@ -14,7 +14,7 @@ fn filter(tag: &str) -> Filter {
 }
 
 fn saved(token: Token, filter: Filter) -> Record {
-    Record::Filters(vec![SavedFilter { token, filter: Some(filter), ended: None }])
+    Record::Filters(vec![SavedFilter { token, filter: Some(filter.into()), ended: None }])
 }
 
 #[test]

@@ -47,7 +47,7 @@ async fn lived(is_clean: bool) -> (Dir, Content) {
     };
     let saved = |i| SavedFilter {
         token: Token::parse(&format!("channel-{i}")).unwrap(),
-        filter: Some(everything.clone()),
+        filter: Some(std::sync::Arc::new(everything.clone())),
         ended: None,
     };
     recorded(&history, Record::Filters((0..100).map(saved).collect())).await;
