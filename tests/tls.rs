@@ -314,6 +314,32 @@ fn o2_at_the_end_all_that_is_held_is_answered_and_told_that_nothing_more_comes()
     assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
 }
 
+#[test]
+fn o2_who_is_in_a_handshake_when_the_daemon_is_to_end_is_answered() {
+    let mut daemon = start(&[]);
+    let mut held = channel(&daemon);
+    held.send(&json!([]));
+    // One has not begun, one has said hello and is yet to read what that was answered.
+    let mut fresh = Client::over_tls(daemon.joyce_tls());
+    let mut begun = Client::over_tls(daemon.joyce_tls());
+    let mut hello = Vec::new();
+    begun.session().write_tls(&mut hello).unwrap();
+    begun.stream().write_all(&hello).unwrap();
+    let mut source = Client::over_tls(daemon.push_tls());
+    channel(&daemon);
+    Client::over_tls(daemon.push_tls()).shake_hands().unwrap();
+    daemon.settle();
+    daemon.ask_to_end();
+    assert_eq!(held.receive(), [json!(null); 0], "from now on the daemon ends");
+    for client in [&mut fresh, &mut begun] {
+        let response = client.exchange(&Request::get("/?c=cb&m=[null]"));
+        assert_eq!((response.status, response.header("Connection")), (200, Some("close")), "{response:?}");
+    }
+    let response = source.exchange(&push("wf"));
+    assert_eq!((response.json(), response.header("Connection")), (json!(true), Some("close")));
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+}
+
 // -------------------------------------------------------------------------------------------- what is no conversation
 
 #[test]

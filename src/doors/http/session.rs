@@ -87,6 +87,10 @@ impl Session {
     /// behind them stays where it is shared with all who get it.
     const AHEAD: usize = 32 * 1024;
 
+    /// How long a client has to begin when the daemon is to stop. Its request is then waited for, as on other new
+    /// connections: no browser sends it anew on its own.
+    const AT_THE_END: Duration = Duration::from_secs(1);
+
     /// Has the session begin, and waits for the client for at most `patience`.
     pub(super) async fn begin(&self, socket: &Socket, stream: &TcpStream, patience: Duration) -> bool {
         let outcome = self.shake_hands(socket, stream, patience).await;
@@ -103,22 +107,27 @@ impl Session {
     }
 
     async fn shake_hands(&self, socket: &Socket, stream: &TcpStream, patience: Duration) -> io::Result<()> {
-        let mut patience = patience;
+        let (mut patience, mut is_ending) = (patience, false);
         loop {
             let from = Instant::now();
             let ready = poll_fn(|cx| {
                 socket.register(cx);
-                if socket.is_stopping() {
-                    return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                if socket.is_stopping() && !is_ending {
+                    return Poll::Ready(Ok(false));
                 }
-                match self.lock()?.tls.wants_write() {
+                ready!(match self.lock()?.tls.wants_write() {
                     true => stream.poll_write_ready(cx),
                     false => stream.poll_read_ready(cx),
-                }
+                })?;
+                Poll::Ready(io::Result::Ok(true))
             });
-            timeout(patience, ready).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            let is_ready = timeout(patience, ready).await.map_err(|_| io::ErrorKind::TimedOut)??;
             // That others have their turn is not the client's fault.
             patience = patience.saturating_sub(from.elapsed());
+            if !is_ready {
+                (is_ending, patience) = (true, patience.min(Self::AT_THE_END));
+                continue;
+            }
             let _turn = self.of.turns.acquire().await.map_err(io::Error::other)?;
             if self.lock()?.step(stream)? {
                 return Ok(());
