@@ -235,7 +235,7 @@ fn new_keys_while_a_request_is_held_are_no_news_to_http() {
 
 #[test]
 fn a_push_over_tls_is_answered_200_when_it_is_recorded_and_202_before() {
-    let daemon = start(&["history.acknowledge_within=100ms"]);
+    let daemon = start(&["history.acknowledge_within=2s"]);
     let mut source = Client::over_tls(daemon.push_tls());
     assert_eq!(source.exchange(&push("wf")).status, 200);
     let other = rusqlite::Connection::open(daemon.history_file()).unwrap();
