@@ -149,9 +149,12 @@ impl Gathering {
     /// Takes over a socket of the daemon before this one; false where the setup has no place for it.
     pub fn take(&mut self, listening: Listening, socket: OwnedFd) -> bool {
         self.succeeds = true;
+        let socket = Socket::from(socket);
         let mut free = self.places.iter_mut().filter(|place| place.socket.is_none());
-        let Some(place) = free.find(|place| place.takes(listening)) else { return false };
-        place.socket = Some(socket.into());
+        let Some(place) = free.find(|place| place.takes(listening) && place.has_families_of(&socket)) else {
+            return false;
+        };
+        place.socket = Some(socket);
         true
     }
 
@@ -187,6 +190,12 @@ impl Place {
             && self.port == listening.port
             && self.address.ip() == listening.address.ip();
         any || self.address == listening.address
+    }
+
+    /// Whether a socket of this address takes IPv4 along just as it is to be here; once bound, that cannot be changed.
+    fn has_families_of(&self, socket: &Socket) -> bool {
+        let ip = self.address.ip();
+        !(ip.is_ipv6() && ip.is_unspecified()) || socket.only_v6().is_ok_and(|only| only == self.only_v6)
     }
 
     /// Whether it cannot be bound while another listens there.

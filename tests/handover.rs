@@ -279,6 +279,25 @@ fn a_start_without_asking_is_refused_while_another_runs() {
     );
 }
 
+#[test]
+fn a_socket_of_both_families_is_not_taken_for_one_of_them_nor_the_other_way_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut old = Process::run(dir.path(), &[], &["http.listen=[\"[::]:0\"]"]);
+    let port = old.addresses(2)[0].1.port();
+    let both = format!("http.listen=[\"[::]:{port}\"]");
+    let apart = format!("http.listen=[\"[::]:{port}\", \"0.0.0.0:{port}\"]");
+    for (set, sockets) in [(&apart, 3), (&both, 2), (&both, 2)] {
+        let mut new = Process::run(dir.path(), &["--take-over"], &[set]);
+        new.addresses(sockets);
+        assert_eq!(old.end().0, Some(0));
+        for address in ["127.0.0.1", "::1"] {
+            let address = SocketAddr::new(address.parse().unwrap(), port);
+            assert_eq!(Client::connect(address).exchange(&Request::get("/?m=null")).status, 200, "{set}");
+        }
+        old = new;
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------- systemd's sockets
 
 /// `tkbd run` as systemd starts it, with these sockets and names.
