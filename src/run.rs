@@ -89,10 +89,11 @@ impl RunError {
 /// Finds what of the setup would keep a daemon from running, and touches nothing for it.
 ///
 /// # Errors
-/// When a timetable, or the master, can never be had.
+/// When a timetable, or the master, can never be had, or there is no certificate for TLS.
 pub fn check(setup: &Setup) -> Result<(), RunError> {
     timetables::plan(setup)?;
     mirror::plan(setup)?;
+    tls::can_open(setup)?;
     Ok(())
 }
 

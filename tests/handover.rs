@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::tls::{self, authority};
 use common::{Channel, Client, Daemon, GUARD, Request, assert_taken, entry};
 use serde_json::{Value, json};
 
@@ -277,6 +278,32 @@ fn a_start_without_asking_is_refused_while_another_runs() {
         asked(&control(old.dir()), "{\"verb\":\"status\"}\n").contains("\"pid\""),
         "its socket is as it was"
     );
+}
+
+#[test]
+fn o8_a_certificate_that_cannot_be_served_takes_nothing_over_and_one_that_can_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    authority().good().write(dir.path(), "pair");
+    let sets = tls::sets("pair");
+    let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+    let mut old = Process::run(dir.path(), &[], &sets);
+    let addresses = old.addresses(4);
+    let (https, http) = (addresses[0].1, addresses[2].1);
+    std::fs::write(dir.path().join("pair.key"), &authority().good().key).unwrap();
+    let (code, said) = Process::run(dir.path(), &["--take-over"], &sets).end();
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("http.tls: the key pair.key is not that of the first certificate"), "{said}");
+    assert_eq!(Client::connect(http).exchange(&Request::get("/?m=null")).status, 200);
+
+    let mut held = Channel::over(Client::over_tls(https)).filtered(&Value::Null);
+    held.send(&json!([]));
+    assert_eq!(Client::over_tls(https).exchange(&Request::get("/?m=null")).status, 200);
+    authority().good().write(dir.path(), "pair");
+    let mut new = Process::run(dir.path(), &["--take-over"], &sets);
+    assert_eq!(new.addresses(4), addresses);
+    assert_eq!(held.receive(), [json!(null); 0]);
+    assert_eq!(old.end().0, Some(0));
+    assert_eq!(Client::over_tls(https).exchange(&Request::get("/?m=null")).status, 200);
 }
 
 #[test]

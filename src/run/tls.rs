@@ -44,8 +44,21 @@ pub(super) fn open(setup: &Setup) -> Result<Certificates, BadTls> {
 /// What the certificates say of themselves that the setup names, for each table that names one.
 pub(crate) fn check(setup: &Setup) -> Vec<(&'static str, Result<Summary, BadPair>)> {
     let named = [(HTTP, &setup.http.tls), (PUSH, &setup.push.tls)];
-    let named = named.into_iter().filter_map(|(name, tls)| Some((name, tls.as_ref()?)));
-    named.map(|(name, tls)| (name, Certificate::check(&files(name, tls)))).collect()
+/// Whether the certificates that the setup names could be served.
+///
+/// # Errors
+/// When one of them could not.
+pub(super) fn can_open(setup: &Setup) -> Result<(), BadTls> {
+    named(setup)
+        .into_iter()
+        .try_for_each(|files| Certificate::can_open(&files).map_err(|why| BadTls { name: files.name, why }))
+}
+
+    named.into_iter().filter_map(|(name, tls)| Some(files(name, tls.as_ref()?))).collect()
+    named(setup).into_iter().map(|files| (files.name, Certificate::check(&files))).collect()
+}
+
+fn named(setup: &Setup) -> Vec<Files> {
 }
 
 impl Certificates {

@@ -203,6 +203,14 @@ impl Certificate {
     }
 
     /// How it stands.
+    /// Whether [`Certificate::open`] would find what can be served.
+    ///
+    /// # Errors
+    /// When it would not.
+    pub fn can_open(files: &Files) -> Result<(), BadPair> {
+        Pair::read(files).map(drop)
+    }
+
     pub fn status(&self) -> Status {
         let now = self.now.borrow();
         Status { served: now.pair.summary.clone(), refused: now.refused.clone() }
