@@ -21,6 +21,7 @@ use crate::core::version::Versions;
 use crate::health::Health;
 use crate::history::{Acknowledgement, Full, History, ReadError, Record};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
@@ -60,6 +61,9 @@ pub struct Hub {
     lineage: watch::Sender<Lineage>,
     link: watch::Sender<Link>,
     health: Arc<Health>,
+    /// Its last words were said: what changed after them would be unknown to the next daemon, which would give others
+    /// the same versions.
+    is_over: AtomicBool,
 }
 
 struct Inner {
@@ -150,6 +154,7 @@ impl Hub {
             lineage: watch::Sender::new(Lineage::of(draw_id())),
             link: watch::Sender::new(Link::None),
             health: Arc::default(),
+            is_over: AtomicBool::new(false),
         }
     }
 
@@ -161,12 +166,12 @@ impl Hub {
         self.history.updates(range).await
     }
 
-    /// A place in the history, to be had before the push it is for.
+    /// A place in the history, to be had before the push it is for, and to be used before anything is awaited.
     ///
     /// # Errors
-    /// When as many records wait as may: nothing can be applied that could not be recorded.
+    /// When as many records wait as may, or the last was taken: nothing can be applied that could not be recorded.
     pub fn reserve(&self) -> Result<Place, Full> {
-        self.history.reserve()
+        if self.is_over.load(Ordering::SeqCst) { Err(Full) } else { self.history.reserve() }
     }
 
     /// Applies what was reported.
@@ -367,8 +372,10 @@ impl Hub {
         inner.take(vec![all])
     }
 
-    /// What is to be remembered of the state at a clean stop, beside the history. What is not saved yet is.
+    /// What is to be remembered of the state at a clean stop, beside the history. What is not saved yet is, and nothing
+    /// changes any more.
     pub fn last_words(&self) -> (Versions, Digests) {
+        self.is_over.store(true, Ordering::SeqCst);
         let unsaved = self.lock().unsaved.take();
         for part in unsaved {
             match self.history.reserve() {

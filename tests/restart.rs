@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{
     Channel, DEFAULT_ROOMS, Daemon, GUARD, HistoryRow, Request, assert_taken, campus_setup, chunked, entry,
@@ -112,9 +112,9 @@ fn p9_after_a_crash_an_acknowledged_push_is_there_and_another_is_whole_or_absent
                     acknowledged.store(i + 1, Ordering::SeqCst);
                 }
             });
-            let until = std::time::Instant::now() + GUARD;
+            let until = Instant::now() + GUARD;
             while acknowledged.load(Ordering::SeqCst) < sent_before + crash_after {
-                assert!(std::time::Instant::now() < until, "pushes are not taken");
+                assert!(Instant::now() < until, "pushes are not taken");
                 std::thread::yield_now();
             }
             daemon.kill();
@@ -328,6 +328,38 @@ fn o2_pushes_that_wait_for_a_place_are_answered_before_the_end() {
     }
     assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
     drop(silent);
+}
+
+#[test]
+fn p10_what_comes_when_the_history_is_being_closed_changes_nothing() {
+    let mut daemon = Daemon::start(&["history.acknowledge_within=2s"]);
+    daemon.set("hg075pc01", "wf");
+    let before = daemon.whole();
+    let body = json!({"datasource": "late", "data": {"hg075pc02": entry("wu")}}).to_string();
+    let late_push = Request::post("/push").header("Connection", "close").body(&body).bytes();
+    let mut late = daemon.connect_push();
+    late.send(&late_push[..late_push.len() - 1]);
+    daemon.settle();
+    // The disk is busy with something else, so that to close takes a while.
+    let other = rusqlite::Connection::open(daemon.history_file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waits = json!({"data": {"hg075pc01": entry("lf")}}).to_string();
+    assert_eq!(daemon.try_push(waits.as_bytes()).status, 202);
+    daemon.ask_to_end();
+    let until = Instant::now() + GUARD;
+    while !daemon.log().contains("some connections did not end in time") {
+        assert!(Instant::now() < until, "{}", daemon.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    late.send(&late_push[late_push.len() - 1..]);
+    let answer = late.receive();
+    assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("5")), "{answer:?}");
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    daemon.restart();
+    let after = daemon.whole();
+    assert_eq!(after.occupation, BTreeMap::from([("hg075pc01".into(), "lf".into())]));
+    assert_eq!(after.occupation_version, before.occupation_version + 1);
 }
 
 #[test]
