@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::tls::{self, authority};
 use common::{
     Channel, Daemon, GUARD, Request, View, assert_taken, entry, everything, get, hang_up, one, only,
     outcomes, rooms, states, tkbd, types, version,
@@ -413,6 +414,39 @@ fn fifty_reloads_lose_nothing_for_those_who_listen() {
             assert_eq!(shown, states(&told[1]["occupation"]), "{filter}");
         }
     });
+}
+
+#[test]
+fn o8_a_certificate_on_a_disk_that_does_not_answer_keeps_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    authority().good().write(dir.path(), "pair");
+    let sets = tls::sets("pair");
+    let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+    let mut daemon = Daemon::on(dir, &sets);
+    let mut waiting = held(&daemon, &Value::Null);
+    // A pipe to which nobody writes.
+    common::make_pipe(&daemon.dir().join("pair.pem"));
+    let told = daemon.reload();
+    assert_eq!(told[0]["message"], "setup not reloaded; all stays as it is", "{told:?}");
+    daemon.set("hg075pc01", "wf");
+    assert_eq!(one(&waiting.receive(), "occupation_update")["update"]["hg075pc01"], "wf");
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+#[test]
+fn o8_certificates_are_read_again_with_the_setup_and_it_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    authority().good().write(dir.path(), "pair");
+    let sets = tls::sets("pair");
+    let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+    let daemon = Daemon::on(dir, &sets);
+    assert_eq!(daemon.reload()[0]["what"], "nothing has changed");
+    authority().good().write(daemon.dir(), "pair");
+    assert_eq!(
+        daemon.reload()[0]["what"],
+        "changed: the certificate of http.tls, the certificate of push.tls"
+    );
+    assert_eq!(daemon.reload()[0]["what"], "nothing has changed");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::terms::{self, Doors};
 use super::timetables::{self, BadTimetable};
 use super::tls::{BadTls, Certificates};
 use crate::core::state::Rearranged;
+use crate::doors::http::certificate::Fresh;
 use crate::feeds::timetable::task;
 use crate::hub::Hub;
 use crate::setup::{Difference, Log, Setup, SetupError};
@@ -47,7 +48,9 @@ pub struct Applied {
 
 impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { now, later } = &self.difference;
+        let Difference { now, renewed, later } = &self.difference;
+        let renewed = renewed.iter().map(|table| format!("the certificate of {table}"));
+        let now: Vec<String> = now.iter().map(ToString::to_string).chain(renewed).collect();
         match now.as_slice() {
             [] if later.is_empty() => return f.write_str("nothing has changed"),
             [] => f.write_str("nothing has changed for now")?,
@@ -78,7 +81,7 @@ pub enum NotReloaded {
     #[error(transparent)]
     Timetable(#[from] BadTimetable),
     /// It is on a disk that does not answer.
-    #[error("reading the setup takes longer than {} s", READING.as_secs())]
+    #[error("reading the setup and its certificates takes longer than {} s", READING.as_secs())]
     Hangs,
     /// It cannot be read, by a defect of ours.
     #[error("reading the setup failed, by a defect of tkbd")]
@@ -162,35 +165,54 @@ pub(super) struct Running {
 pub(super) async fn serve(mut reloads: Reloads, mut running: Running, shutdown: CancellationToken) {
     let mut reading = None;
     while let Some(Some(order)) = shutdown.run_until_cancelled(reloads.orders.recv()).await {
-        let loaded = shutdown.run_until_cancelled(load(&reloads, &mut reading)).await;
+        let load = load(&reloads, &running.certificates, &mut reading);
+        let Some(loaded) = shutdown.run_until_cancelled(load).await else {
+            // Who ordered it is told when all of this is dropped.
+            return tell(&Err(NotReloaded::Stopping));
+        };
         supervisor::reloading();
-        let outcome = match loaded.unwrap_or(Err(NotReloaded::Stopping)) {
-            Ok(setup) => running.apply(*setup, &reloads.set_log).await,
+        let outcome = match loaded {
+            Ok(loaded) => running.apply(*loaded, &reloads.set_log).await,
             Err(why) => Err(why),
         };
-        supervisor::ready(if outcome.is_ok() {
-            "serving, reloaded"
-        } else {
-            "serving; a reload was refused"
-        });
+        // The service manager knows meanwhile that it ends, if it does.
+        if !shutdown.is_cancelled() {
+            supervisor::ready(if outcome.is_ok() {
+                "serving, reloaded"
+            } else {
+                "serving; a reload was refused"
+            });
+        }
         tell(&outcome);
         // Who ordered it may have left since.
         let _ = order.send(outcome);
     }
 }
 
-type Reading = JoinHandle<Result<Setup, SetupError>>;
+/// What was read: nothing of it counts yet.
+struct Loaded {
+    setup: Setup,
+    certificates: Vec<Fresh>,
+}
 
-/// Reads the setup on a thread that may block. One that hangs is not given up: where it does, the next has to wait
+type Reading = JoinHandle<Result<Loaded, NotReloaded>>;
+
+/// Reads the setup on a thread that may block, and the certificates whatever else has changed: their files are others,
+/// and not their names. One that hangs is not given up: where it does, the next has to wait
 /// for it, so that no more than one ever does.
-async fn load(reloads: &Reloads, reading: &mut Option<Reading>) -> Result<Box<Setup>, NotReloaded> {
+async fn load(
+    reloads: &Reloads,
+    certificates: &Certificates,
+    reading: &mut Option<Reading>,
+) -> Result<Box<Loaded>, NotReloaded> {
     if let Some(hangs) = reading.as_mut()
         && timeout(READING, hangs).await.is_err()
     {
         return Err(NotReloaded::Hangs);
     }
-    let load = reloads.load.clone();
-    let mut now = tokio::task::spawn_blocking(move || load());
+    let (load, certificates) = (reloads.load.clone(), certificates.clone());
+    let read = move || Ok(Loaded { setup: load()?, certificates: certificates.read()? });
+    let mut now = tokio::task::spawn_blocking(read);
     match timeout(READING, &mut now).await {
         Ok(loaded) => {
             *reading = None;
@@ -205,19 +227,18 @@ async fn load(reloads: &Reloads, reading: &mut Option<Reading>) -> Result<Box<Se
 
 impl Running {
     /// Goes by another setup from now on.
-    async fn apply(&mut self, setup: Setup, set_log: &SetLog) -> Result<Applied, NotReloaded> {
-        let (setup, difference) = self.setup.reloaded(setup);
-        // They are read again whatever else has changed: their files are others, and not their names.
-        self.certificates.check()?;
+    async fn apply(&mut self, loaded: Loaded, set_log: &SetLog) -> Result<Applied, NotReloaded> {
+        let (setup, mut difference) = self.setup.reloaded(loaded.setup);
+        let serve = |certificates: Vec<Fresh>| certificates.into_iter().filter_map(Fresh::serve);
         if difference.now.is_empty() {
-            self.certificates.reload();
+            difference.renewed = serve(loaded.certificates).collect();
             return Ok(Applied { difference, ..Applied::default() });
         }
         let timetables = timetables::replan(&setup, &self.setup, &self.timetables)?;
         let place = self.hub.reserve().map_err(|_| NotReloaded::Full)?;
         set_log(&setup.log).map_err(NotReloaded::Log)?;
 
-        self.certificates.reload();
+        difference.renewed = serve(loaded.certificates).collect();
         self.doors.set(&setup);
         let (plan, terms) = (terms::plan(&setup), terms::house(&setup));
         let (change, deliveries) = self.hub.reload(plan, terms, place, Instant::now());

@@ -2,7 +2,7 @@
 
 use crate::doors::Porch;
 use crate::doors::http::Tls;
-use crate::doors::http::certificate::{BadPair, Certificate, Files, Status, Summary};
+use crate::doors::http::certificate::{BadPair, Certificate, Files, Fresh, Status, Summary};
 use crate::health::Condition;
 use crate::setup::{self, Setup};
 use chrono::Utc;
@@ -20,7 +20,7 @@ pub struct BadTls {
 }
 
 /// How the doors speak TLS.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Certificates {
     /// The web port, if it does.
     pub(super) http: Option<Arc<Tls>>,
@@ -67,24 +67,18 @@ impl Certificates {
         [&self.http, &self.push].into_iter().flatten().map(|tls| tls.certificate())
     }
 
-    /// Whether the pairs that the files hold now could be served.
+    /// Reads what the files hold now; it waits for their disk, as long as that takes.
     ///
     /// # Errors
-    /// When one of them could not.
-    pub(super) fn check(&self) -> Result<(), BadTls> {
-        self.each().try_for_each(|certificate| {
-            certificate.check_anew().map_err(|why| BadTls { name: certificate.name(), why })
-        })
+    /// When one of them could not be served.
+    pub(super) fn read(&self) -> Result<Vec<Fresh>, BadTls> {
+        let read = |certificate: &Arc<Certificate>| {
+            certificate.read_anew().map_err(|why| BadTls { name: certificate.name(), why })
+        };
+        self.each().map(read).collect()
     }
 
-    /// Serves what the files hold now. What is of no use is not served; it has been said why.
-    pub(super) fn reload(&self) {
-        for certificate in self.each() {
-            let _ = certificate.reload();
-        }
-    }
-
-    /// Looks at the files now and then, until the daemon is to stop.
+    /// Looks at the files now and then, until the daemon is to stop, and tells what is wrong with them.
     pub(super) fn watch(&self, porch: &Porch) {
         for certificate in self.each() {
             porch.tasks.spawn(certificate.clone().watch(porch.shutdown.clone()));

@@ -7,6 +7,8 @@ use super::{Control, Crowd, HistoryFile, Http, Limits, Log, Metrics, Mirror, Pus
 pub struct Difference {
     /// What counts from now on.
     pub now: Vec<&'static str>,
+    /// The tables whose files hold another certificate, which is served from now on.
+    pub renewed: Vec<&'static str>,
     /// What takes effect at the next start.
     pub later: Vec<&'static str>,
 }

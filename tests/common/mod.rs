@@ -317,6 +317,13 @@ pub(crate) fn hang_up(child: &Child) {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
 }
 
+/// A pipe in the place of a file. One to which nobody writes is as a disk that does not answer.
+pub(crate) fn make_pipe(file: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let _ = std::fs::remove_file(file);
+    mknodat(CWD, file, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
 /// What a log tells of setups that were read again: a line each, and one for every mistake.
 pub(crate) fn outcomes(log: &str) -> Vec<Value> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -136,6 +136,23 @@ struct Now {
     refused: Option<BadPair>,
 }
 
+/// What was read of a certificate's files, and is good.
+#[derive(Debug)]
+pub struct Fresh {
+    pair: Pair,
+    of: Arc<Certificate>,
+}
+
+impl Fresh {
+    /// Sessions begin with it from now on. Returns its table where it is another than was served.
+    pub fn serve(self) -> Option<&'static str> {
+        let is_new = self.of.now.borrow().pair.digest != self.pair.digest;
+        // It was good when it was read.
+        let _ = self.of.take(Ok(self.pair));
+        is_new.then_some(self.of.files.name)
+    }
+}
+
 /// A certificate with its key, ready for use.
 #[derive(Debug, Clone)]
 struct Pair {
@@ -174,6 +191,14 @@ impl Certificate {
         Ok(Arc::new(Certificate { files, now }))
     }
 
+    /// Whether [`Certificate::open`] would find what can be served.
+    ///
+    /// # Errors
+    /// When it would not.
+    pub fn can_open(files: &Files) -> Result<(), BadPair> {
+        Pair::read(files).map(drop)
+    }
+
     /// What the files hold, without serving it.
     ///
     /// # Errors
@@ -184,33 +209,16 @@ impl Certificate {
         Ok(pair.summary)
     }
 
-    /// Reads the files anew, which takes a moment of the thread. From then on sessions begin with what they hold; those
-    /// that are there go on with what they have.
+    /// What the files hold now. Once it is served, sessions begin with it, and those that are there go on with what they
+    /// have. It waits for the disk, as long as that takes.
     ///
     /// # Errors
-    /// When it cannot be used, or not now: then all stays as it is, and the log has the alarm.
-    pub fn reload(&self) -> Result<Summary, BadPair> {
-        let outcome = self.read();
-        self.take(outcome)
-    }
-
-    /// Whether what the files hold now would be served.
-    ///
-    /// # Errors
-    /// When [`Certificate::reload`] would refuse it.
-    pub fn check_anew(&self) -> Result<(), BadPair> {
-        self.read().map(drop)
+    /// When it cannot be used, or not now.
+    pub fn read_anew(self: &Arc<Self>) -> Result<Fresh, BadPair> {
+        Ok(Fresh { pair: self.read()?, of: self.clone() })
     }
 
     /// How it stands.
-    /// Whether [`Certificate::open`] would find what can be served.
-    ///
-    /// # Errors
-    /// When it would not.
-    pub fn can_open(files: &Files) -> Result<(), BadPair> {
-        Pair::read(files).map(drop)
-    }
-
     pub fn status(&self) -> Status {
         let now = self.now.borrow();
         Status { served: now.pair.summary.clone(), refused: now.refused.clone() }

@@ -1,6 +1,6 @@
 //! A pair that is read anew, as a signal has it done. Sessions with it are in tests/tls.rs.
 
-use super::{BadPair, Certificate, Files, SOON, Status};
+use super::{BadPair, Certificate, Files, SOON, Status, Summary};
 use chrono::{TimeDelta, Utc};
 use rcgen::{CertificateParams, KeyPair};
 use std::fs::{self, Permissions};
@@ -28,6 +28,10 @@ fn open(dir: &Path) -> Result<Arc<Certificate>, BadPair> {
     Certificate::open(Files { name: "http.tls", certificate, key, client_ca: None, every })
 }
 
+fn reload(certificate: &Certificate) -> Result<Summary, BadPair> {
+    certificate.take(certificate.read())
+}
+
 #[test]
 fn o8_what_is_bad_is_told_and_what_was_served_stays() {
     let dir = tempfile::tempdir().unwrap();
@@ -38,18 +42,18 @@ fn o8_what_is_bad_is_told_and_what_was_served_stays() {
     assert!((served.until - Utc::now()).num_days() >= 29);
 
     let before = certificate.config();
-    assert_eq!(certificate.reload().unwrap(), served, "the same again is as good");
+    assert_eq!(reload(&certificate).unwrap(), served, "the same again is as good");
     assert!(Arc::ptr_eq(&certificate.config(), &before), "and nothing new");
 
     write(dir.path(), "two.example", 0);
     fs::write(dir.path().join("key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
-    let why = certificate.reload().unwrap_err();
+    let why = reload(&certificate).unwrap_err();
     assert!(matches!(why, BadPair::Mismatch { .. }), "{why}");
     assert_eq!(certificate.status(), Status { served, refused: Some(why) });
     assert!(Arc::ptr_eq(&certificate.config(), &before));
 
     write(dir.path(), "two.example", 30);
-    assert_eq!(certificate.reload().unwrap().hosts, ["two.example"]);
+    assert_eq!(reload(&certificate).unwrap().hosts, ["two.example"]);
     assert_eq!(certificate.status().refused, None);
     assert!(!Arc::ptr_eq(&certificate.config(), &before));
 }
