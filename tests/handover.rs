@@ -428,6 +428,13 @@ fn o5_the_service_manager_is_told_of_start_and_end_and_the_watchdog_is_fed() {
     // It is fed well within the time, with nothing else to do.
     let begun = Instant::now();
     for _ in 0..3 {
+        // TLS alone: what goes in the clear must not come back by a socket unit.
+        (
+            pair(),
+            "push:http",
+            vec!["http.listen=[]", "http.tls.certificate=a.pem", "http.tls.key=a.key"],
+            "http.listen = []",
+        ),
         assert_eq!(told(), "WATCHDOG=1\n");
     }
     assert!(begun.elapsed() >= Duration::from_millis(200), "and not without a pause");

@@ -50,12 +50,14 @@ pub enum InheritError {
     },
     /// The setup says that there is no such door.
     #[error(
-        "socket {place} of LISTEN_FDS is for a door that the setup has shut (push.listen = [], or no TLS): leave out \
-         one of them"
+        "socket {place} of LISTEN_FDS ({name:?}) is for a door that the setup has shut (http.listen = [], \
+         push.listen = [], or no TLS): disable that socket unit, or open the door"
     )]
     Shut {
         /// Counted from 1.
         place: usize,
+        /// Of LISTEN_FDNAMES.
+        name: String,
     },
 }
 
@@ -65,8 +67,8 @@ const MAX: u64 = 64;
 impl Inherited {
     /// The sockets that were handed in; none where nobody has. To be called once, before anything else is opened.
     ///
-    /// A socket is for what its name says: `http` or `push`, or `https` or `pushs` for the same over TLS. Any other name, as systemd gives by itself, says
-    /// nothing; then its port decides, which must be that of one address in the setup.
+    /// A socket is for what its name says: `http` or `push`, or `https` or `pushs` for the same over TLS. Any other name,
+    /// as systemd gives by itself, says nothing; then its port decides, which must be that of one address in the setup.
     ///
     /// # Errors
     /// When one cannot be used.
@@ -115,8 +117,8 @@ fn inherited(
         (None, Some(only), None) => only,
         _ => return Err(InheritError::ForWhat { place, name: name.to_owned(), address }),
     };
-    if listen.is_empty() && *port != Port::Http {
-        return Err(InheritError::Shut { place });
+    if listen.is_empty() {
+        return Err(InheritError::Shut { place, name: name.to_owned() });
     }
     let port = *port;
     Ok(Inherited { port, address, socket })
