@@ -89,8 +89,9 @@ impl RunError {
 /// Finds what of the setup would keep a daemon from running, and touches nothing for it.
 ///
 /// # Errors
-/// When a timetable, or the master, can never be had, or there is no certificate for TLS.
+/// When too few files may be open, a timetable, or the master, can never be had, or there is no certificate for TLS.
 pub fn check(setup: &Setup) -> Result<(), RunError> {
+    descriptors::connections(setup)?;
     timetables::plan(setup)?;
     mirror::plan(setup)?;
     tls::can_open(setup)?;

@@ -34,7 +34,13 @@ impl Process {
 
     /// `tkbd run` with these arguments and settings, beside the usual ones.
     fn run(directory: &Path, arguments: &[&str], sets: &[&str]) -> Process {
-        let mut command = common::tkbd();
+        Process::within(&[], directory, arguments, sets)
+    }
+
+    /// The same, started by another program.
+    fn within(within: &[&str], directory: &Path, arguments: &[&str], sets: &[&str]) -> Process {
+        let within: Vec<String> = within.iter().map(|&word| word.to_owned()).collect();
+        let mut command = common::tkbd_within(&within);
         command.arg("run").args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
         let usual = ["http.listen=127.0.0.1:0", "push.listen=127.0.0.1:0", "history.db=history.sqlite3"];
         for set in usual.iter().chain(sets) {
@@ -280,6 +286,10 @@ fn a_start_without_asking_is_refused_while_another_runs() {
     );
 }
 
+    // Nor does one for which there are too few open files.
+    let few = ["sh", "-c", "ulimit -n 150; exec \"$@\"", "sh"];
+    let (code, said) = Process::within(&few, old.dir(), &["--take-over"], &[]).end();
+    assert_eq!((code, said.contains("150 files may be open")), (Some(78), true), "{said}");
 #[test]
 fn o8_a_certificate_that_cannot_be_served_takes_nothing_over_and_one_that_can_goes_on() {
     let dir = tempfile::tempdir().unwrap();
