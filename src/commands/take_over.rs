@@ -70,9 +70,13 @@ async fn take(
                 if gathering.take(*listening, socket) {
                     tracing::info!(?port, %address, "taken over");
                 } else {
-                    tracing::info!(?port, %address, "no longer listened on");
+                    tracing::info!(?port, %address, "not taken over: the setup has another socket for it, or none");
                 }
             }
+        }
+        Answer::HandedOver(_) => {
+            let why = "the daemon before has handed its sockets over and ends, but not all of them came; start again";
+            return Err(Failure::other(why));
         }
         answer => return Err(untaken(path, &refusal(answer))),
     }
