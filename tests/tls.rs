@@ -299,7 +299,7 @@ fn o2_at_the_end_all_that_is_held_is_answered_and_told_that_nothing_more_comes()
     held.iter_mut().for_each(|channel| channel.send(&json!([])));
     let mut idle = Client::over_tls(daemon.joyce_tls());
     assert_eq!(idle.exchange(&Request::get("/nowhere")).status, 400);
-    // One that has not even begun is not waited for.
+    // One that has not even begun is not waited for long.
     let _silent = TcpStream::connect(daemon.joyce_tls()).unwrap();
     daemon.settle();
     daemon.ask_to_end();
