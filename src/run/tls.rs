@@ -41,9 +41,6 @@ pub(super) fn open(setup: &Setup) -> Result<Certificates, BadTls> {
     Ok(Certificates { http: open(HTTP, &setup.http.tls)?, push: open(PUSH, &setup.push.tls)? })
 }
 
-/// What the certificates say of themselves that the setup names, for each table that names one.
-pub(crate) fn check(setup: &Setup) -> Vec<(&'static str, Result<Summary, BadPair>)> {
-    let named = [(HTTP, &setup.http.tls), (PUSH, &setup.push.tls)];
 /// Whether the certificates that the setup names could be served.
 ///
 /// # Errors
@@ -54,11 +51,14 @@ pub(super) fn can_open(setup: &Setup) -> Result<(), BadTls> {
         .try_for_each(|files| Certificate::can_open(&files).map_err(|why| BadTls { name: files.name, why }))
 }
 
-    named.into_iter().filter_map(|(name, tls)| Some(files(name, tls.as_ref()?))).collect()
+/// What the certificates say of themselves that the setup names, for each table that names one.
+pub(crate) fn check(setup: &Setup) -> Vec<(&'static str, Result<Summary, BadPair>)> {
     named(setup).into_iter().map(|files| (files.name, Certificate::check(&files))).collect()
 }
 
 fn named(setup: &Setup) -> Vec<Files> {
+    let named = [(HTTP, &setup.http.tls), (PUSH, &setup.push.tls)];
+    named.into_iter().filter_map(|(name, tls)| Some(files(name, tls.as_ref()?))).collect()
 }
 
 impl Certificates {
