@@ -260,6 +260,10 @@ fn o1_a_setup_with_a_mistake_takes_nothing_over() {
         let (code, said) = Process::run(old.dir(), &["--take-over"], &[set]).end();
         assert_eq!(code, Some(expected), "{set}: {said}");
     }
+    // Nor does one for which there are too few open files.
+    let few = ["sh", "-c", "ulimit -n 150; exec \"$@\"", "sh"];
+    let (code, said) = Process::within(&few, old.dir(), &["--take-over"], &[]).end();
+    assert_eq!((code, said.contains("150 files may be open")), (Some(78), true), "{said}");
     assert_eq!(old.whole().occupation.len(), 1);
     assert!(!old.log().contains("handed over"), "{}", old.log());
 }
@@ -286,10 +290,6 @@ fn a_start_without_asking_is_refused_while_another_runs() {
     );
 }
 
-    // Nor does one for which there are too few open files.
-    let few = ["sh", "-c", "ulimit -n 150; exec \"$@\"", "sh"];
-    let (code, said) = Process::within(&few, old.dir(), &["--take-over"], &[]).end();
-    assert_eq!((code, said.contains("150 files may be open")), (Some(78), true), "{said}");
 #[test]
 fn o8_a_certificate_that_cannot_be_served_takes_nothing_over_and_one_that_can_goes_on() {
     let dir = tempfile::tempdir().unwrap();
@@ -402,6 +402,13 @@ fn o1_a_socket_that_is_for_nothing_is_refused_with_78_before_anything_is_touched
     let cases = [
         (pair(), "http:other", vec![], "FileDescriptorName="),
         (pair(), "http:push", vec!["push.listen=[]"], "push.listen = []"),
+        // TLS alone: what goes in the clear must not come back by a socket unit.
+        (
+            pair(),
+            "push:http",
+            vec!["http.listen=[]", "http.tls.certificate=a.pem", "http.tls.key=a.key"],
+            "http.listen = []",
+        ),
         ([http.try_clone().unwrap().into(), datagrams.into()], "http:push", vec![], "no TCP socket"),
     ];
     for (sockets, names, sets, expected) in cases {
@@ -438,13 +445,6 @@ fn o5_the_service_manager_is_told_of_start_and_end_and_the_watchdog_is_fed() {
     // It is fed well within the time, with nothing else to do.
     let begun = Instant::now();
     for _ in 0..3 {
-        // TLS alone: what goes in the clear must not come back by a socket unit.
-        (
-            pair(),
-            "push:http",
-            vec!["http.listen=[]", "http.tls.certificate=a.pem", "http.tls.key=a.key"],
-            "http.listen = []",
-        ),
         assert_eq!(told(), "WATCHDOG=1\n");
     }
     assert!(begun.elapsed() >= Duration::from_millis(200), "and not without a pause");
