@@ -7,6 +7,8 @@
 //! acknowledges all of it (invariant 9).
 
 mod adopt;
+mod clock;
+mod driven;
 mod error;
 mod filters;
 #[cfg(test)]
@@ -19,7 +21,10 @@ mod sqlite;
 mod tests;
 mod writer;
 
+pub use clock::Clock;
+pub use driven::{Driven, open_driven};
 pub use error::{CloseError, Full, NotDurable, OpenError, ReadError};
+pub use writer::Step;
 
 use crate::core::message::{HistoricRange, HistoricUpdate};
 use crate::core::pc::{Occupation, PcName};
@@ -30,7 +35,7 @@ use crate::core::token::Token;
 use crate::core::version::Versions;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use writer::Writing;
@@ -53,6 +58,11 @@ pub struct Options {
 impl Options {
     /// Enough for minutes of pushes on a large campus while a disk is away, and a few MiB at most.
     pub const BACKLOG: usize = 16_384;
+
+    /// The bound as it is used: a queue without a place would refuse all.
+    fn backlog(&self) -> usize {
+        self.backlog.clamp(1, 1 << 20)
+    }
 }
 
 /// What the file held when it was opened.
@@ -139,18 +149,18 @@ impl Status {
 /// # Errors
 /// See [`OpenError`]; the file is as it was, and none was created where the path is unusable.
 pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
-    let backlog = options.backlog.clamp(1, 1 << 20);
-    let opened = open::open(&options.path, backlog)?;
-    let path = opened.path.clone();
+    let (backlog, clock) = (options.backlog(), Clock::System);
+    let opened = open::open(&options.path, backlog, &clock)?;
+    let reader = reader::Reader::new(opened.path);
     let no_thread = |error| OpenError::io(&options.path, &error);
 
     let (reads, requests) = mpsc::channel(reader::WAITING);
     std::thread::Builder::new()
         .name("history-read".into())
-        .spawn(move || reader::run(&path, requests))
+        .spawn(move || reader::run(reader, requests))
         .map_err(no_thread)?;
-    let (writing, restored) = (Writing::start(opened.store, backlog).map_err(no_thread)?, opened.restored);
-    Ok((History(Some(Handle { writing, reads })), restored))
+    let writing = Writing::start(opened.store, backlog, clock.clone()).map_err(no_thread)?;
+    Ok((History(Some(Handle { writing, reads, clock })), opened.restored))
 }
 
 /// A handle on the history; cheap to clone. When the last one goes without [`History::close`] what waits is still
@@ -162,6 +172,7 @@ pub struct History(Option<Handle>);
 struct Handle {
     writing: Writing,
     reads: mpsc::Sender<reader::Request>,
+    clock: Clock,
 }
 
 impl History {
@@ -224,6 +235,11 @@ impl History {
         tokio::time::timeout(CLOSING, closing).await.unwrap_or(Err(CloseError::TimedOut))
     }
 
+    /// The wall clock that filters are kept by.
+    pub fn clock(&self) -> Clock {
+        self.0.as_ref().map(|handle| handle.clock.clone()).unwrap_or_default()
+    }
+
     /// How the history is doing, for health and logs.
     pub fn status(&self) -> Status {
         self.0.as_ref().map(|handle| handle.writing.status()).unwrap_or_default()
@@ -266,10 +282,4 @@ impl Acknowledgement {
             None => Ok(()),
         }
     }
-}
-
-/// The wall clock, in seconds since 1970; only for how long filters are kept.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 use super::restore::restore;
 use super::sqlite::{Store, connect, make_durable};
 use super::writer::BATCH;
-use super::{OpenError, Restored, adopt};
+use super::{Clock, OpenError, Restored, adopt};
 use rusqlite::{Connection, OptionalExtension};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -39,7 +39,7 @@ pub(super) struct Owned {
 }
 
 /// Takes, checks, migrates and restores the file at `path`.
-pub(super) fn open(path: &Path, backlog: usize) -> Result<Opened, OpenError> {
+pub(super) fn open(path: &Path, backlog: usize, clock: &Clock) -> Result<Opened, OpenError> {
     let path = resolve(path)?;
     // Without a lock file nobody has this history: then it is looked at first, and a path that is of no use stays
     // without one. With a lock file the lock goes first: who does not get it touches nothing (faults.md D7).
@@ -52,7 +52,7 @@ pub(super) fn open(path: &Path, backlog: usize) -> Result<Opened, OpenError> {
     if !before {
         examine(&path)?;
     }
-    let (restored, store) = prepare(&path, backlog)?;
+    let (restored, store) = prepare(&path, backlog, clock)?;
     Ok(Opened { path: path.clone(), store: Owned { path, store, lock }, restored })
 }
 
@@ -110,7 +110,7 @@ fn lock(path: &Path, lock_path: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn prepare(path: &Path, backlog: usize) -> Result<(Restored, Store), OpenError> {
+fn prepare(path: &Path, backlog: usize, clock: &Clock) -> Result<(Restored, Store), OpenError> {
     let sqlite = |error| OpenError::sqlite(path, &error);
     if !path.exists() {
         File::create_new(path).map_err(|error| OpenError::io(path, &error))?;
@@ -132,7 +132,7 @@ fn prepare(path: &Path, backlog: usize) -> Result<(Restored, Store), OpenError> 
     schema::runner().set_grouped(true).run(&mut connection).map_err(|error| migration(path, &error))?;
     // The file's name must outlast a loss of power as its content does.
     path.parent().map_or(Ok(()), sync_directory).map_err(|error| OpenError::io(path, &error))?;
-    let restored = restore(&mut connection, super::now(), backlog.saturating_add(BATCH)).map_err(sqlite)?;
+    let restored = restore(&mut connection, clock.now().0, backlog.saturating_add(BATCH)).map_err(sqlite)?;
     drop(connection);
     let store = Store::open(path).map_err(sqlite)?;
     Ok((Restored { adopted, ..restored }, store))

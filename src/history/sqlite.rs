@@ -2,7 +2,7 @@
 
 use super::{Digests, Record, SavedFilter, filters};
 use crate::core::pc::{Occupation, PcName};
-use crate::core::source::Source;
+use crate::core::source::{Source, Timestamp};
 use crate::core::version::{Version, Versions};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use std::collections::HashMap;
@@ -94,9 +94,13 @@ impl Store {
         self.commits
     }
 
-    /// Writes `records` in this order, in one transaction. After an error the store must be dropped and opened anew:
+    /// Writes `records` in this order, in one transaction, at `now` by the wall clock. After an error the store must be dropped and opened anew:
     /// what it knows of names may be wrong, and a failed fsync must not be repeated on its connection (faults.md D5).
-    pub(super) fn write<'a>(&mut self, records: impl Iterator<Item = &'a Record>) -> rusqlite::Result<()> {
+    pub(super) fn write<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a Record>,
+        now: Timestamp,
+    ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut names = Names { pcs: &mut self.pcs, sources: &mut self.sources };
         let mut last = None;
@@ -140,7 +144,7 @@ impl Store {
             save_versions(&transaction, versions)?;
         }
         if self.filters_set >= PRUNE_EVERY {
-            filters::prune(&transaction, super::now())?;
+            filters::prune(&transaction, now.0)?;
             self.filters_set = 0;
         }
         transaction.prepare_cached("UPDATE state SET commits = commits + 1")?.execute([])?;
