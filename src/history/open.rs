@@ -1,7 +1,7 @@
 //! Taking the file: whose it is, what it is, and bringing it to the present schema, before anything else runs.
 
 use super::restore::restore;
-use super::sqlite::{Store, connect, make_durable};
+use super::sqlite::{Store, connect, make_durable, write_back};
 use super::writer::BATCH;
 use super::{Clock, OpenError, Restored, adopt};
 use rusqlite::{Connection, OptionalExtension};
@@ -120,7 +120,9 @@ fn prepare(path: &Path, backlog: usize, clock: &Clock) -> Result<(Restored, Stor
         return Err(OpenError::Unusable { path: path.to_owned(), reason: "it is read-only".into() });
     }
     let adopted = match kind(&connection).map_err(sqlite)? {
-        Kind::New | Kind::Ours => None,
+        // What the last daemon has left in the log may be what it could not sync. Restoring commits. Where another
+        // program reads, the log stays as it is, which is good enough unless an fsync has failed.
+        Kind::New | Kind::Ours => write_back(&connection).map_err(sqlite).map(|_| None)?,
         Kind::Original => Some(adopt::adopt(&mut connection, path)?),
         Kind::Newer { found, known } => return Err(OpenError::Newer { path: path.to_owned(), found, known }),
         Kind::Foreign(reason) => {

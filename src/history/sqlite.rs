@@ -45,6 +45,15 @@ pub(super) fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// Has the content of the log written into the database itself, and synced there; returns what SQLite says of it, which
+/// is zero where nobody was in the way. After a failed fsync the system may take pages for written that are not, so
+/// another fsync of the log would prove nothing. Nor is it proven that the log is empty now: a commit must follow before
+/// anything is built on this, since a new head of the log makes what is left in it void. Without one, a loss of power
+/// could bring back the log with gaps, and its old pages would go over the new ones.
+pub(super) fn write_back(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+}
+
 /// An error of ours where only SQLite's are expected.
 fn failed(text: &str) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(
@@ -153,12 +162,11 @@ impl Store {
         Ok(())
     }
 
-    /// Makes sure of a transaction that is in the file although its commit failed. After a failed fsync the system may
-    /// take pages for written that are not, so another fsync of the log would prove nothing: the checkpoint writes
-    /// their content again, into the database itself, and syncs that.
+    /// Makes sure of a transaction that is in the file although its commit failed. The commit that follows is what
+    /// [`write_back`] asks for.
     pub(super) fn settle(&self) -> rusqlite::Result<()> {
-        match self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))? {
-            0 => Ok(()),
+        match write_back(&self.connection)? {
+            0 => self.connection.execute("UPDATE state SET commits = commits", []).map(drop),
             busy => Err(failed(&format!("the log could not be written back ({busy})"))),
         }
     }
