@@ -74,11 +74,21 @@ pub(super) fn content(path: &Path, is_suspect: bool) -> (Result<(), String>, boo
         return (Ok(()), false);
     }
     match read_only(path).and_then(|connection| quick(&connection)) {
+        // A file that the disk does not give up is another trouble than damage, and may pass.
+        Ok(Err(_)) if !can_be_read(path) => (Ok(()), false),
         Ok(found) => (found, true),
         Err(error) if is_damage(&error) => (Err(error.to_string()), true),
         // It is locked, or not readable: whoever opens it says so better.
         Err(_) => (Ok(()), false),
     }
+}
+
+fn can_be_read(path: &Path) -> bool {
+    let read = |of: &str| io::copy(&mut File::open(beside(path, of))?, &mut io::sink());
+    ["", "-wal"].iter().all(|of| match read(of) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    })
 }
 
 /// How large the pages are, by the header.
@@ -93,8 +103,16 @@ fn page_size(path: &Path) -> u64 {
     }
 }
 
-/// SQLite's own check of every page; the first thing that is wrong.
+/// SQLite's own check of every page; the first thing that is wrong. SQLite takes a page that could not be read for a
+/// damaged one, and so what is wrong is looked at again: what passes is no damage.
 pub(super) fn quick(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
+    match look_through(connection)? {
+        Ok(()) => Ok(Ok(())),
+        Err(_) => look_through(connection),
+    }
+}
+
+fn look_through(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
     match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
         Ok(found) if found == "ok" => Ok(Ok(())),
         Ok(found) => Ok(Err(found.split_whitespace().collect::<Vec<_>>().join(" "))),
