@@ -10,7 +10,7 @@ use tkbd::core::message::HistoricRange;
 use tkbd::core::pc::{Occupation, PcName};
 use tkbd::core::source::{Source, Timestamp};
 use tkbd::core::version::{Version, Versions};
-use tkbd::history::{Clock, Driven, History, Options, Record, Restored, Step, open_driven};
+use tkbd::history::{Clock, Driven, History, OpenError, Options, Record, Restored, Step, open_driven};
 
 /// What of a file that was not synced is kept is drawn: so often it is tried.
 const DRAWS: u64 = 20;
@@ -118,8 +118,11 @@ fn d4_a_read_that_fails_once_is_taken_for_damage_at_no_point_of_a_start() {
         let opened = open_driven(&options, Clock::System);
         let struck = disk(|disk| disk.is_well());
         disk(Disk::mend);
-        if let Ok((_, restored, _)) = opened {
-            assert!(restored.salvaged.is_none(), "the read number {after}: {restored:?}");
+        match opened {
+            Ok((_, restored, _)) => assert!(restored.salvaged.is_none(), "the read number {after}"),
+            Err(error) => {
+                assert!(matches!(error, OpenError::Disk { .. }), "the read number {after}: {error}")
+            }
         }
         if !struck {
             break;
