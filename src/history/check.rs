@@ -36,10 +36,10 @@ pub(super) fn look(path: &Path, was_ours: bool) -> io::Result<Look> {
         Err(error) => return Err(error),
     }
     let is_marked = head.get(68..72) == Some(&APPLICATION.to_be_bytes()[4..]);
+    let has = |of| fs::metadata(beside(path, of)).is_ok_and(|file| file.len() > 0);
     Ok(if head.is_empty() {
         // SQLite deletes a log that it finds beside an empty database.
-        let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
-        match (has_log, was_ours && path.exists()) {
+        match (has("-wal"), was_ours && path.exists()) {
             (true, _) => Look::Damaged("the file is empty or gone, and its log is there"),
             (false, true) => Look::Damaged("the file is empty"),
             (false, false) => Look::Empty,
@@ -48,6 +48,9 @@ pub(super) fn look(path: &Path, was_ours: bool) -> io::Result<Look> {
         Look::Database
     } else if was_ours || is_marked {
         Look::Damaged("it does not begin as a database does")
+    } else if head.iter().all(|byte| *byte == 0) && has("-journal") {
+        // Power was lost while a new one was begun, and its first page has not reached the disk: SQLite takes that back.
+        Look::Database
     } else {
         Look::Foreign
     })
