@@ -33,7 +33,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 use tkbd::history::Options;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 800;
 const STEPS: usize = 60;
 
 #[test]
