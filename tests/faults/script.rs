@@ -121,7 +121,7 @@ fn d4_a_read_that_fails_once_is_taken_for_damage_at_no_point_of_a_start() {
         match opened {
             Ok((_, restored, _)) => assert!(restored.salvaged.is_none(), "the read number {after}"),
             Err(error) => {
-                assert!(matches!(error, OpenError::Disk { .. }), "the read number {after}: {error}")
+                assert!(matches!(error, OpenError::Disk { .. }), "the read number {after}: {error}");
             }
         }
         if !struck {
