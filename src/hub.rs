@@ -19,7 +19,7 @@ use crate::core::source::Timestamp;
 use crate::core::state::{Digests, Lead};
 use crate::core::version::Versions;
 use crate::health::Health;
-use crate::history::{Acknowledgement, Full, History, ReadError, Record};
+use crate::history::{Acknowledgement, Clock, Full, History, ReadError, Record};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -343,11 +343,7 @@ impl Hub {
     /// Runs the deadlines, for ever.
     pub async fn run_clock(&self) {
         loop {
-            let next = {
-                let mut inner = self.lock();
-                inner.alarm = inner.next_deadline();
-                inner.alarm
-            };
+            let next = self.next_deadline();
             self.passes.send_modify(|passes| *passes = passes.wrapping_add(1));
             match next {
                 None => self.earlier.notified().await,
@@ -387,10 +383,19 @@ impl Hub {
         (inner.house.versions(), inner.house.digests())
     }
 
-    fn tick(&self, now: Instant) -> Deliveries {
+    /// When [`Hub::tick`] and [`Hub::save_filters`] are to be called next, which [`Hub::run_clock`]
+    /// does.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let mut inner = self.lock();
+        inner.alarm = inner.next_deadline();
+        inner.alarm
+    }
+
+    /// Ends what has come to its time: requests that were held long enough, channels that nobody asked for.
+    pub fn tick(&self, now: Instant) -> Deliveries {
         let mut inner = self.lock();
         let ticked = inner.house.tick(now);
-        let at = wall_clock();
+        let at = self.history.clock().now();
         for token in ticked.ended {
             inner.unsaved.end(token, at, now);
         }
@@ -404,7 +409,7 @@ impl Hub {
 
     /// Has the filters saved that are due, as far as the history has places for them. Those that were given to it
     /// before must be on the disk: while that takes none, they wait where there is one of each channel.
-    fn save_filters(&self, now: Instant) {
+    pub fn save_filters(&self, now: Instant) {
         let mut inner = self.lock();
         if inner.unsaved.due().is_none_or(|due| due > now) {
             return;
@@ -490,10 +495,9 @@ fn draw_id() -> InstanceId {
     InstanceId::from_random(bits)
 }
 
-/// Now, as the history has it.
+/// Now, as the history has it where nobody has set its clock: what doors and feeds stamp on what they are told.
 pub fn wall_clock() -> Timestamp {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
+    Clock::System.now()
 }
 
 #[cfg(test)]

@@ -36,10 +36,10 @@ pub(super) fn look(path: &Path, was_ours: bool) -> io::Result<Look> {
         Err(error) => return Err(error),
     }
     let is_marked = head.get(68..72) == Some(&APPLICATION.to_be_bytes()[4..]);
+    let has = |of| fs::metadata(beside(path, of)).is_ok_and(|file| file.len() > 0);
     Ok(if head.is_empty() {
         // SQLite deletes a log that it finds beside an empty database.
-        let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
-        match (has_log, was_ours && path.exists()) {
+        match (has("-wal"), was_ours && path.exists()) {
             (true, _) => Look::Damaged("the file is empty or gone, and its log is there"),
             (false, true) => Look::Damaged("the file is empty"),
             (false, false) => Look::Empty,
@@ -48,6 +48,9 @@ pub(super) fn look(path: &Path, was_ours: bool) -> io::Result<Look> {
         Look::Database
     } else if was_ours || is_marked {
         Look::Damaged("it does not begin as a database does")
+    } else if head.iter().all(|byte| *byte == 0) && has("-journal") {
+        // Power was lost while a new one was begun, and its first page has not reached the disk: SQLite takes that back.
+        Look::Database
     } else {
         Look::Foreign
     })
@@ -74,11 +77,21 @@ pub(super) fn content(path: &Path, is_suspect: bool) -> (Result<(), String>, boo
         return (Ok(()), false);
     }
     match read_only(path).and_then(|connection| quick(&connection)) {
+        // A file that the disk does not give up is another trouble than damage, and may pass.
+        Ok(Err(_)) if !can_be_read(path) => (Ok(()), false),
         Ok(found) => (found, true),
         Err(error) if is_damage(&error) => (Err(error.to_string()), true),
         // It is locked, or not readable: whoever opens it says so better.
         Err(_) => (Ok(()), false),
     }
+}
+
+fn can_be_read(path: &Path) -> bool {
+    let read = |of: &str| io::copy(&mut File::open(beside(path, of))?, &mut io::sink());
+    ["", "-wal"].iter().all(|of| match read(of) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    })
 }
 
 /// How large the pages are, by the header.
@@ -93,8 +106,16 @@ fn page_size(path: &Path) -> u64 {
     }
 }
 
-/// SQLite's own check of every page; the first thing that is wrong.
+/// SQLite's own check of every page; the first thing that is wrong. SQLite takes a page that could not be read for a
+/// damaged one, and so what is wrong is looked at again: what passes is no damage.
 pub(super) fn quick(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
+    match look_through(connection)? {
+        Ok(()) => Ok(Ok(())),
+        Err(_) => look_through(connection),
+    }
+}
+
+fn look_through(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
     match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
         Ok(found) if found == "ok" => Ok(Ok(())),
         Ok(found) => Ok(Err(found.split_whitespace().collect::<Vec<_>>().join(" "))),

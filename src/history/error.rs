@@ -74,7 +74,10 @@ impl OpenError {
     pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
         let (path, reason) = (path.to_owned(), error.to_string());
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::HeldByProgram(path),
+            // The last is what SQLite says when the log's index stays locked for ten seconds.
+            Some(
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
+            ) => OpenError::HeldByProgram(path),
             Some(ErrorCode::NotADatabase) => OpenError::Foreign { path, reason },
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 OpenError::Unusable { path, reason }
@@ -129,4 +132,17 @@ pub enum CloseError {
     /// The writer has ended before.
     #[error("the history had ended before it was closed; see the log for the reason")]
     Ended,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    #[test]
+    fn d3_a_log_that_stays_locked_while_it_is_opened_is_no_damage() {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_PROTOCOL), None);
+        let told = OpenError::sqlite(Path::new("h.sqlite3"), &error);
+        assert!(matches!(told, OpenError::HeldByProgram(_)), "{told:?}");
+    }
 }

@@ -9,6 +9,8 @@
 mod adopt;
 mod backup;
 mod check;
+mod clock;
+mod driven;
 mod error;
 mod figures;
 mod filters;
@@ -28,9 +30,12 @@ mod watch;
 mod writer;
 
 pub use backup::{BackupError, Progress, backup};
+pub use clock::Clock;
+pub use driven::{Driven, open_driven};
 pub use error::{CloseError, Full, NotDurable, OpenError, ReadError};
 pub use figures::Commits;
 pub use status::{Status, Trouble};
+pub use writer::Step;
 
 use crate::core::message::{HistoricRange, HistoricUpdate};
 use crate::core::pc::{Occupation, PcName};
@@ -41,7 +46,7 @@ use crate::core::token::Token;
 use crate::core::version::Versions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use watch::Watching;
@@ -74,6 +79,11 @@ impl Options {
     /// The usual options for the file at `path`.
     pub fn at(path: &Path) -> Options {
         Options { path: path.to_owned(), backlog: Options::BACKLOG, log_alarm: Options::LOG_ALARM }
+    }
+
+    /// The bound as it is used: a queue without a place would refuse all.
+    fn backlog(&self) -> usize {
+        self.backlog.clamp(1, 1 << 20)
     }
 }
 
@@ -166,20 +176,19 @@ pub struct SavedFilter {
 /// # Errors
 /// See [`OpenError`]; the file is as it was, and none was created where the path is unusable.
 pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
-    let backlog = options.backlog.clamp(1, 1 << 20);
-    let opened = open::open(&options.path, backlog)?;
-    let path = opened.path.clone();
-    let watching = Watching::start(&path, !opened.is_checked, options.log_alarm)
-        .map_err(|error| OpenError::io(&options.path, &error))?;
+    let (backlog, clock) = (options.backlog(), Clock::System);
+    let opened = open::open(&options.path, backlog, &clock)?;
     let no_thread = |error| OpenError::io(&options.path, &error);
+    let watching = Watching::start(&opened.path, !opened.is_checked, options.log_alarm).map_err(no_thread)?;
+    let reader = reader::Reader::new(opened.path);
 
     let (reads, requests) = mpsc::channel(reader::WAITING);
     std::thread::Builder::new()
         .name("history-read".into())
-        .spawn(move || reader::run(&path, requests))
+        .spawn(move || reader::run(reader, requests))
         .map_err(no_thread)?;
-    let (writing, restored) = (Writing::start(opened.store, backlog).map_err(no_thread)?, opened.restored);
-    Ok((History(Some(Handle { writing, reads, watching })), restored))
+    let writing = Writing::start(opened.store, backlog, clock.clone()).map_err(no_thread)?;
+    Ok((History(Some(Handle { writing, reads, watching: Some(watching), clock })), opened.restored))
 }
 
 /// A handle on the history; cheap to clone. When the last one goes without [`History::close`] what waits is still
@@ -191,7 +200,9 @@ pub struct History(Option<Handle>);
 struct Handle {
     writing: Writing,
     reads: mpsc::Sender<reader::Request>,
-    watching: Watching,
+    /// None where the history has no threads of its own.
+    watching: Option<Watching>,
+    clock: Clock,
 }
 
 impl History {
@@ -244,7 +255,9 @@ impl History {
             // The readers go first: the last connection to close tidies the log away.
             let (done, ended) = oneshot::channel();
             let reads = async {
-                handle.watching.end().await;
+                if let Some(watching) = &handle.watching {
+                    watching.end().await;
+                }
                 if handle.reads.send(reader::Request::End(done)).await.is_ok() {
                     let _ = ended.await;
                 }
@@ -255,11 +268,16 @@ impl History {
         tokio::time::timeout(CLOSING, closing).await.unwrap_or(Err(CloseError::TimedOut))
     }
 
+    /// The wall clock that filters are kept by.
+    pub fn clock(&self) -> Clock {
+        self.0.as_ref().map(|handle| handle.clock.clone()).unwrap_or_default()
+    }
+
     /// How the history is doing, for health and logs.
     pub fn status(&self) -> Status {
         let Some(handle) = &self.0 else { return Status::default() };
         let mut status = handle.writing.status();
-        status.troubles.extend(handle.watching.troubles());
+        status.troubles.extend(handle.watching.iter().flat_map(Watching::troubles));
         status
     }
 }
@@ -300,10 +318,4 @@ impl Acknowledgement {
             None => Ok(()),
         }
     }
-}
-
-/// The wall clock, in seconds since 1970; only for how long filters are kept.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -3,14 +3,15 @@
 use super::check::{self, Look};
 use super::lock::{self, Lock};
 use super::restore::{Terms, restore, restore_unmarked};
-use super::sqlite::{Store, connect, make_durable};
+use super::sqlite::{Store, connect, make_durable, write_back};
 use super::writer::BATCH;
-use super::{OpenError, Restored, adopt, rights, salvage};
+use super::{Clock, OpenError, Restored, adopt, rights, salvage};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,8 @@ pub(super) struct Owned {
     pub(super) path: PathBuf,
     pub(super) store: Store,
     pub(super) lock: Lock,
+    /// Whether a commit may follow what is in the log.
+    pub(super) is_settled: bool,
 }
 
 /// What keeps a file from being used.
@@ -56,7 +59,7 @@ impl From<OpenError> for Failure {
 
 /// Takes, checks, migrates and restores the file at `path`. One that is damaged is put aside, and what can be read of it
 /// goes on.
-pub(super) fn open(path: &Path, backlog: usize) -> Result<Opened, OpenError> {
+pub(super) fn open(path: &Path, backlog: usize, clock: &Clock) -> Result<Opened, OpenError> {
     let path = resolve(path)?;
     // Without a lock file nobody has this history: then it is looked at first, and a path that is of no use stays
     // without one. With a lock file the lock goes first: who does not get it touches nothing (faults.md D7).
@@ -67,8 +70,8 @@ pub(super) fn open(path: &Path, backlog: usize) -> Result<Opened, OpenError> {
     salvage::resume(&path)?;
     rights::narrow(&path);
     let mut salvaged = None;
-    let (restored, store, is_checked) = loop {
-        match prepare(&path, backlog, &mut lock) {
+    let prepared = loop {
+        match prepare(&path, backlog, clock, &mut lock) {
             Ok(prepared) => break prepared,
             Err(Failure::Damaged(reason)) if salvaged.is_none() => {
                 salvaged = Some(salvage::salvage(&path, &reason)?);
@@ -77,8 +80,10 @@ pub(super) fn open(path: &Path, backlog: usize) -> Result<Opened, OpenError> {
             Err(Failure::Other(error)) => return Err(error),
         }
     };
+    let Prepared { restored, store, is_checked, is_settled } = prepared;
     let restored = Restored { salvaged, ..restored };
-    Ok(Opened { path: path.clone(), store: Owned { path, store, lock }, restored, is_checked })
+    let store = Owned { path: path.clone(), store, lock, is_settled };
+    Ok(Opened { path, store, restored, is_checked })
 }
 
 /// `path` with what links in it stand for, so that two daemons cannot come to one file by two names.
@@ -117,12 +122,25 @@ fn foreign(path: &Path) -> OpenError {
     OpenError::Foreign { path: path.to_owned(), reason: "it is no SQLite database".into() }
 }
 
-/// Returns what the file holds, the connection that writes it, and whether it was found whole.
-fn prepare(path: &Path, backlog: usize, lock: &mut Lock) -> Result<(Restored, Store, bool), Failure> {
+/// A file that is ready to be written.
+struct Prepared {
+    restored: Restored,
+    store: Store,
+    is_checked: bool,
+    is_settled: bool,
+}
+
+fn prepare(path: &Path, backlog: usize, clock: &Clock, lock: &mut Lock) -> Result<Prepared, Failure> {
     let was_ours = lock.mark.is_ours;
     let sqlite = |error: rusqlite::Error| match error {
         error if was_ours && check::is_damage(&error) => Failure::Damaged(error.to_string()),
         error => Failure::Other(OpenError::sqlite(path, &error)),
+    };
+    let unfit = |error| match error {
+        rusqlite::Error::QueryReturnedNoRows => {
+            Failure::Damaged("it does not say where the versions stand".into())
+        }
+        error => sqlite(error),
     };
     match look(path, was_ours)? {
         Look::Foreign => return Err(foreign(path).into()),
@@ -154,6 +172,16 @@ fn prepare(path: &Path, backlog: usize, lock: &mut Lock) -> Result<(Restored, St
             return Err(OpenError::Foreign { path: path.to_owned(), reason: (*reason).into() }.into());
         }
     };
+    let is_first = !was_ours && matches!(kind, Kind::New | Kind::Original);
+    let terms = Terms {
+        now: clock.now().0,
+        ahead: backlog.saturating_add(BATCH),
+        is_known: &|commits| is_first || lock.knows(path, commits),
+    };
+    let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    if has_log && matches!(kind, Kind::Ours { .. }) {
+        settle(&mut connection, &kind, &terms).map_err(unfit)?;
+    }
     make_durable(&connection).map_err(sqlite)?;
     if !matches!(kind, Kind::Ours { is_current: true }) {
         // Grouped: a migration and the note that it was made are one transaction.
@@ -161,12 +189,6 @@ fn prepare(path: &Path, backlog: usize, lock: &mut Lock) -> Result<(Restored, St
     }
     // The file's name must outlast a loss of power as its content does.
     path.parent().map_or(Ok(()), sync_directory).map_err(|error| OpenError::io(path, &error))?;
-    let is_first = !was_ours && matches!(kind, Kind::New | Kind::Original);
-    let terms = Terms {
-        now: super::now(),
-        ahead: backlog.saturating_add(BATCH),
-        is_known: &|commits| is_first || lock.knows(path, commits),
-    };
     let (restored, is_marked) = match restore(&mut connection, &terms) {
         Ok(restored) => (restored, true),
         Err(error) if is_locked(&error) => {
@@ -174,15 +196,30 @@ fn prepare(path: &Path, backlog: usize, lock: &mut Lock) -> Result<(Restored, St
             tracing::warn!(path = %path.display(), "another program has locked the history; serving what it holds");
             (restored, false)
         }
-        Err(rusqlite::Error::QueryReturnedNoRows) => {
-            return Err(Failure::Damaged("it does not say where the versions stand".into()));
-        }
-        Err(error) => return Err(sqlite(error)),
+        Err(error) => return Err(unfit(error)),
     };
     drop(connection);
     let store = Store::open(path).map_err(sqlite)?;
     lock.note(path, is_marked.then(|| store.commits()));
-    Ok((Restored { adopted, ..restored }, store, is_checked))
+    // Where another program has the lock nothing is committed yet: then the writer's first commit is the one that must
+    // not follow what the log may have lost.
+    Ok(Prepared { restored: Restored { adopted, ..restored }, store, is_checked, is_settled: is_marked })
+}
+
+/// Writes the log back, since what the last daemon has left there may be what it could not sync: nothing is appended to
+/// it (faults.md D5). Restoring commits, as that asks for. A file that cannot be restored is left as it is, and its log,
+/// too. Where another program reads, the log stays, which is good enough unless an fsync has failed.
+fn settle(connection: &mut Connection, kind: &Kind, terms: &Terms<'_>) -> rusqlite::Result<()> {
+    let reads = match kind {
+        Kind::Ours { is_current: true } => restore_unmarked(connection, terms).map(drop),
+        _ => Ok(()),
+    };
+    match reads.and_then(|()| write_back(connection)) {
+        Ok(0) => Ok(()),
+        Err(error) if !is_locked(&error) => Err(error),
+        // It has been waited for, and once is enough (faults.md D3).
+        _ => connection.busy_timeout(Duration::from_millis(100)),
+    }
 }
 
 /// Whether a file that cannot be read is a history all the same, by its header. A damaged original is none: it is
@@ -195,8 +232,8 @@ fn is_ours(path: &Path) -> bool {
 }
 
 fn is_locked(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
-    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, FileLockingProtocolFailed};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed))
 }
 
 /// Makes the names in `directory` durable.

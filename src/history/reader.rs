@@ -6,7 +6,7 @@ use crate::core::message::HistoricRange;
 use crate::core::source::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, params};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,43 +28,63 @@ pub(super) enum Request {
 }
 
 /// Answers until told to end, or until nobody can ask any more.
-pub(super) fn run(path: &Path, mut requests: mpsc::Receiver<Request>) {
-    // Now, and with its first read: on a full disk there would be no room for what SQLite makes beside the file.
-    let nothing = HistoricRange { offset: 0, count: 0 };
-    let mut connection = connect(path).and_then(|open| updates(&open, nothing).map(|_| open)).ok();
+pub(super) fn run(mut reader: Reader, mut requests: mpsc::Receiver<Request>) {
+    reader.begin();
     while let Some(request) = requests.blocking_recv() {
-        match request {
-            Request::Updates(range, reply) => {
-                // Whoever asked may have left while others were served.
-                if !reply.is_closed() {
-                    let _ = reply.send(answer(&mut connection, path, range));
-                }
-            }
-            Request::End(done) => {
-                drop(connection);
-                let _ = done.send(());
-                return;
-            }
+        if let Some(done) = reader.serve(request) {
+            drop(reader);
+            let _ = done.send(());
+            return;
         }
     }
 }
 
-fn answer(
-    connection: &mut Option<Connection>,
-    path: &Path,
-    range: HistoricRange,
-) -> Result<Vec<HistoricUpdate>, ReadError> {
-    let open = match connection.take() {
-        Some(open) => Ok(open),
-        None => connect(path),
-    };
-    let open = open.and_then(|mut open| limit(&mut open).map(|()| open));
-    // A connection that failed is not kept: the next read opens the file anew.
-    let (open, rows) = open
-        .and_then(|open| updates(&open, range).map(|rows| (open, rows)))
-        .map_err(|error| ReadError::Failed(error.to_string()))?;
-    *connection = Some(open);
-    Ok(rows)
+/// The connection that reads.
+pub(super) struct Reader {
+    path: PathBuf,
+    connection: Option<Connection>,
+}
+
+impl Reader {
+    /// Of the database at `path`.
+    pub(super) fn new(path: PathBuf) -> Reader {
+        Reader { path, connection: None }
+    }
+
+    /// Opens it and reads for the first time: on a full disk there would later be no room for what SQLite makes beside
+    /// the file.
+    pub(super) fn begin(&mut self) {
+        let nothing = HistoricRange { offset: 0, count: 0 };
+        self.connection = connect(&self.path).and_then(|open| updates(&open, nothing).map(|_| open)).ok();
+    }
+
+    /// Answers one request. Told to end, returns whom to tell when this is dropped.
+    pub(super) fn serve(&mut self, request: Request) -> Option<oneshot::Sender<()>> {
+        match request {
+            Request::Updates(range, reply) => {
+                // Whoever asked may have left while others were served.
+                if !reply.is_closed() {
+                    let _ = reply.send(self.answer(range));
+                }
+                None
+            }
+            Request::End(done) => Some(done),
+        }
+    }
+
+    fn answer(&mut self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
+        let open = match self.connection.take() {
+            Some(open) => Ok(open),
+            None => connect(&self.path),
+        };
+        let open = open.and_then(|mut open| limit(&mut open).map(|()| open));
+        // A connection that failed is not kept: the next read opens the file anew.
+        let (open, rows) = open
+            .and_then(|open| updates(&open, range).map(|rows| (open, rows)))
+            .map_err(|error| ReadError::Failed(error.to_string()))?;
+        self.connection = Some(open);
+        Ok(rows)
+    }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

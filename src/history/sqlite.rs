@@ -2,7 +2,7 @@
 
 use super::{Digests, Record, SavedFilter, filters};
 use crate::core::pc::{Occupation, PcName};
-use crate::core::source::Source;
+use crate::core::source::{Source, Timestamp};
 use crate::core::version::{Version, Versions};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use std::collections::HashMap;
@@ -43,6 +43,15 @@ pub(super) fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
     } else {
         Err(failed(&format!("journal {journal}, synchronous {synchronous}, foreign keys {foreign_keys}")))
     }
+}
+
+/// Has the content of the log written into the database itself, and synced there; returns what SQLite says of it, which
+/// is zero where nobody was in the way. After a failed fsync the system may take pages for written that are not, so
+/// another fsync of the log would prove nothing. Nor is it proven that the log is empty now: a commit must follow before
+/// anything is built on this, since a new head of the log makes what is left in it void. Without one, a loss of power
+/// could bring back the log with gaps, and its old pages would go over the new ones.
+pub(super) fn write_back(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
 }
 
 /// An error of ours where only SQLite's are expected.
@@ -94,9 +103,13 @@ impl Store {
         self.commits
     }
 
-    /// Writes `records` in this order, in one transaction. After an error the store must be dropped and opened anew:
+    /// Writes `records` in this order, in one transaction, at `now` by the wall clock. After an error the store must be dropped and opened anew:
     /// what it knows of names may be wrong, and a failed fsync must not be repeated on its connection (faults.md D5).
-    pub(super) fn write<'a>(&mut self, records: impl Iterator<Item = &'a Record>) -> rusqlite::Result<()> {
+    pub(super) fn write<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a Record>,
+        now: Timestamp,
+    ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut names = Names { pcs: &mut self.pcs, sources: &mut self.sources };
         let mut last = None;
@@ -140,7 +153,7 @@ impl Store {
             save_versions(&transaction, versions)?;
         }
         if self.filters_set >= PRUNE_EVERY {
-            filters::prune(&transaction, super::now())?;
+            filters::prune(&transaction, now.0)?;
             self.filters_set = 0;
         }
         transaction.prepare_cached("UPDATE state SET commits = commits + 1")?.execute([])?;
@@ -149,12 +162,11 @@ impl Store {
         Ok(())
     }
 
-    /// Makes sure of a transaction that is in the file although its commit failed. After a failed fsync the system may
-    /// take pages for written that are not, so another fsync of the log would prove nothing: the checkpoint writes
-    /// their content again, into the database itself, and syncs that.
+    /// Makes sure of a transaction that is in the file although its commit failed. The commit that follows is what
+    /// [`write_back`] asks for.
     pub(super) fn settle(&self) -> rusqlite::Result<()> {
-        match self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))? {
-            0 => Ok(()),
+        match write_back(&self.connection)? {
+            0 => self.connection.execute("UPDATE state SET commits = commits", []).map(drop),
             busy => Err(failed(&format!("the log could not be written back ({busy})"))),
         }
     }

@@ -1,14 +1,16 @@
 //! The thread that writes: it takes what waits, commits it in one transaction, then acknowledges all of it. Whatever
 //! the disk does, no record is lost, doubled or overtaken while the process lives (faults.md D1, D5, P10).
 
+use super::lock::Lock;
 use super::open::Owned;
 use super::sqlite::Store;
-use super::{CloseError, Commits, Digests, Record, Status, Trouble, check, lock};
+use super::{Clock, CloseError, Commits, Digests, Record, Status, Trouble, check, lock};
 use crate::core::version::Versions;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,7 +37,8 @@ pub(super) struct Writing {
     pub(super) queue: mpsc::Sender<Job>,
     shared: Arc<Shared>,
     trouble: watch::Receiver<Option<String>>,
-    thread: Thread,
+    /// None where the writer has no thread of its own.
+    thread: Option<Thread>,
 }
 
 #[derive(Default)]
@@ -51,7 +54,14 @@ struct Shared {
 
 impl Writing {
     /// Starts the thread on a file that was opened for it.
-    pub(super) fn start(owned: Owned, backlog: usize) -> io::Result<Writing> {
+    pub(super) fn start(owned: Owned, backlog: usize, clock: Clock) -> io::Result<Writing> {
+        let (writing, writer) = Writing::new(owned, backlog, clock);
+        let thread = thread::Builder::new().name("history-write".into()).spawn(move || writer.run())?;
+        Ok(Writing { thread: Some(thread.thread().clone()), ..writing })
+    }
+
+    /// The handle on a writer, and the writer, which is yet to be run.
+    pub(super) fn new(owned: Owned, backlog: usize, clock: Clock) -> (Writing, Writer) {
         let (queue, jobs) = mpsc::channel(backlog);
         let (troubled, trouble) = watch::channel(None);
         let shared = Arc::new(Shared::default());
@@ -59,25 +69,25 @@ impl Writing {
             commits: owned.store.commits(),
             path: owned.path,
             store: Some(owned.store),
+            is_settled: owned.is_settled,
             shared: Arc::clone(&shared),
             trouble: troubled,
+            clock,
+            jobs,
+            taken: Vec::new(),
+            batch: Vec::new(),
+            close: None,
+            last: false,
+            pause: PAUSES.0,
+            lock: owned.lock,
         };
-        let lock = owned.lock;
-        let thread = thread::Builder::new().name("history-write".into()).spawn(move || {
-            let closed = writer.run(jobs);
-            // The lock goes after the connection, and the news after the lock: who waits for the close may open anew.
-            drop(lock);
-            if let Some(closed) = closed {
-                let _ = closed.send(());
-            }
-        })?;
-        Ok(Writing { queue, shared, trouble, thread: thread.thread().clone() })
+        (Writing { queue, shared, trouble, thread: None }, writer)
     }
 
     /// Ends the writer after all that waits.
     pub(super) async fn close(&self, versions: Versions, digests: Digests) -> Result<(), CloseError> {
         self.shared.closing.store(true, Ordering::Relaxed);
-        self.thread.unpark();
+        self.thread.as_ref().inspect(|thread| thread.unpark());
         let place = self.queue.reserve().await.map_err(|_| CloseError::Ended)?;
         let (done, closed) = oneshot::channel();
         place.send(Job::Close(versions, digests, done));
@@ -106,70 +116,161 @@ impl Writing {
     }
 }
 
-/// The thread's own.
-struct Writer {
+/// What one step of the writer came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing waits to be written.
+    Idle,
+    /// What was taken is on the disk, and acknowledged.
+    Wrote,
+    /// The disk did not take it; to be tried again after so long.
+    Failed(Duration),
+    /// All is written that ever will be.
+    Ended,
+}
+
+/// What writes: the thread's own.
+pub(super) struct Writer {
     path: PathBuf,
     /// None after a failure, until the file could be opened again.
     store: Option<Store>,
+    /// Whether what the start found in the log is in the database by now.
+    is_settled: bool,
     /// How many transactions the file must have seen.
     commits: i64,
     shared: Arc<Shared>,
     trouble: watch::Sender<Option<String>>,
+    clock: Clock,
+    jobs: mpsc::Receiver<Job>,
+    /// What came out of the queue last; empty between steps, and kept for its memory.
+    taken: Vec<Job>,
+    /// What is to be written, and whom to tell.
+    batch: Vec<(Record, oneshot::Sender<()>)>,
+    close: Option<(Versions, Digests, oneshot::Sender<()>)>,
+    /// Nothing more will come: only the mark of a clean stop is to be set, if one was asked for.
+    last: bool,
+    /// How long to rest after the next failure.
+    pause: Duration,
+    /// Ours as long as the file is open.
+    lock: Lock,
 }
 
 impl Writer {
-    /// Writes until told to close, or until nobody can record any more. Returns whom to tell that the file is closed.
-    fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Option<oneshot::Sender<()>> {
-        let mut taken = Vec::with_capacity(BATCH);
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut close = None;
-        while jobs.blocking_recv_many(&mut taken, BATCH) > 0 {
-            self.shared.in_hand.store(taken.len(), Ordering::Relaxed);
-            for job in taken.drain(..) {
-                match job {
-                    Job::Record(record, done) => batch.push((record, done)),
-                    Job::Close(versions, digests, done) => {
-                        // Places taken before this may still be filled; the loop goes on until they are gone.
-                        jobs.close();
-                        close = Some((versions, digests, done));
-                    }
-                }
-            }
-            // What came before a barrier is on the disk by now: a barrier alone needs no transaction.
-            if batch.iter().any(|(record, _)| !matches!(record, Record::Barrier)) {
-                self.persist(|store| store.write(batch.iter().map(|(record, _)| record)));
-            }
-            // Counted off before it is told, so that who was told sees it.
-            self.shared.in_hand.store(0, Ordering::Relaxed);
-            for (_, done) in batch.drain(..) {
-                let _ = done.send(());
+    /// Writes until told to close, or until nobody can record any more.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.step(|jobs, taken| Some(jobs.blocking_recv_many(taken, BATCH))) {
+                Step::Idle | Step::Wrote => {}
+                Step::Failed(pause) => thread::park_timeout(pause),
+                Step::Ended => return self.end(),
             }
         }
-        let (versions, digests, done) = close?;
-        self.persist(|store| store.finish(versions, digests));
-        Some(done)
     }
 
-    /// Makes `write`, which is one transaction, take effect once: tries until it has.
-    fn persist(&mut self, mut write: impl FnMut(&mut Store) -> rusqlite::Result<()>) {
-        let mut pause = PAUSES.0;
-        let mut begun = Instant::now();
-        while let Err(error) = self.attempt(&mut write) {
+    /// A step that does not wait for anything to come.
+    pub(super) fn step_at_once(&mut self) -> Step {
+        self.step(|jobs, taken| {
+            match jobs.poll_recv_many(&mut Context::from_waker(Waker::noop()), taken, BATCH) {
+                Poll::Ready(count) => Some(count),
+                Poll::Pending => None,
+            }
+        })
+    }
+
+    /// Takes up to a batch, where nothing is left of the last, and tries once to write it. `receive` says how many came
+    /// (none where the step is not to wait for them); zero is the end of all.
+    fn step(
+        &mut self,
+        receive: impl FnOnce(&mut mpsc::Receiver<Job>, &mut Vec<Job>) -> Option<usize>,
+    ) -> Step {
+        if self.batch.is_empty() && !self.last {
+            match receive(&mut self.jobs, &mut self.taken) {
+                None => return Step::Idle,
+                Some(0) => self.last = true,
+                Some(_) => self.sort(),
+            }
+        }
+        let outcome = if self.last { self.mark() } else { self.commit() };
+        match outcome {
+            Err(pause) => Step::Failed(pause),
+            Ok(()) if self.last => Step::Ended,
+            Ok(()) => Step::Wrote,
+        }
+    }
+
+    fn sort(&mut self) {
+        self.shared.in_hand.store(self.taken.len(), Ordering::Relaxed);
+        for job in self.taken.drain(..) {
+            match job {
+                Job::Record(record, done) => self.batch.push((record, done)),
+                Job::Close(versions, digests, done) => {
+                    // Places taken before this may still be filled; the steps go on until they are gone.
+                    self.jobs.close();
+                    self.close = Some((versions, digests, done));
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), Duration> {
+        let mut batch = std::mem::take(&mut self.batch);
+        // What came before a barrier is on the disk by now: a barrier alone needs no transaction.
+        if batch.iter().any(|(record, _)| !matches!(record, Record::Barrier)) {
+            let now = self.clock.now();
+            let written = self.persist(|store| store.write(batch.iter().map(|(record, _)| record), now));
+            if let Err(pause) = written {
+                self.batch = batch;
+                return Err(pause);
+            }
+        }
+        // Counted off before it is told, so that who was told sees it.
+        self.shared.in_hand.store(0, Ordering::Relaxed);
+        for (_, done) in batch.drain(..) {
+            let _ = done.send(());
+        }
+        self.batch = batch;
+        Ok(())
+    }
+
+    fn mark(&mut self) -> Result<(), Duration> {
+        match self.close {
+            Some((versions, digests, _)) => self.persist(|store| store.finish(versions, digests)),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the file. The lock goes after the connection, and the news after the lock: who waits for the close may
+    /// open anew.
+    pub(super) fn end(self) {
+        drop(self.store);
+        drop(self.lock);
+        if let Some((_, _, closed)) = self.close {
+            let _ = closed.send(());
+        }
+    }
+
+    /// Makes `write`, which is one transaction, take effect: once, however often this has to be called for it. After
+    /// a failure returns when to call again.
+    fn persist(&mut self, write: impl FnOnce(&mut Store) -> rusqlite::Result<()>) -> Result<(), Duration> {
+        let begun = Instant::now();
+        if let Err(error) = self.attempt(write) {
             self.shared.commits.failures.one();
             let was = self.trouble.send_replace(Some(error.clone()));
             if was.is_none() {
                 tracing::warn!(path = %self.path.display(), error, "the history cannot be written; records wait");
             }
             let closing = self.shared.closing.load(Ordering::Relaxed);
-            thread::park_timeout(if closing { PAUSES.0 } else { pause });
-            pause = (pause * 2).min(PAUSES.1);
-            begun = Instant::now();
+            let pause = if closing { PAUSES.0 } else { self.pause };
+            self.pause = (self.pause * 2).min(PAUSES.1);
+            return Err(pause);
         }
         self.shared.commits.took.took(begun.elapsed());
+        self.pause = PAUSES.0;
         self.commits += 1;
         if self.trouble.send_replace(None).is_some() {
             tracing::warn!(path = %self.path.display(), "the history is written again");
         }
+        Ok(())
     }
 
     /// One try. After an error the connection is gone, and the next try opens the file anew and asks it first whether
@@ -187,7 +288,13 @@ impl Writer {
             None => Store::open(&self.path).map_err(text)?,
         };
         match store.commits() - self.commits {
-            0 => write(&mut store).map_err(text)?,
+            0 => {
+                if !self.is_settled {
+                    store.settle().map_err(text)?;
+                    self.is_settled = true;
+                }
+                write(&mut store).map_err(text)?;
+            }
             1 => store.settle().map_err(text)?,
             _ => return Err("the file was exchanged for another; put it back or restart the daemon".into()),
         }
@@ -200,60 +307,67 @@ impl Writer {
 mod tests {
     use super::super::tests::{Dir, push, rows};
     use super::*;
+    use crate::core::source::Timestamp;
 
-    fn writer(dir: &Dir, store: Option<Store>, commits: i64) -> Writer {
-        Writer { path: dir.path(), store, commits, shared: Arc::default(), trouble: watch::channel(None).0 }
+    const NOW: Timestamp = Timestamp(0);
+
+    fn owned(dir: &Dir) -> Owned {
+        super::super::open::open(&dir.path(), 8, &Clock::System).unwrap().store
+    }
+
+    fn writer(owned: Owned) -> Writer {
+        Writing::new(owned, 8, Clock::System).1
     }
 
     #[test]
     fn d5_a_commit_that_took_effect_although_it_failed_is_not_repeated() {
         let dir = Dir::new();
-        let owned = super::super::open::open(&dir.path(), 8).unwrap().store;
-        let before = owned.store.commits();
-        let record = push(1, "pc1", "wu");
-        let mut writer = writer(&dir, Some(owned.store), before);
+        let mut writer = writer(owned(&dir));
         // The transaction takes effect and reports a failure, as after an fsync that failed.
-        let mut failures = 1;
-        writer.persist(|store| {
-            store.write([&record].into_iter())?;
-            failures -= 1;
-            if failures == 0 { Err(rusqlite::Error::InvalidQuery) } else { Ok(()) }
+        let failing = writer.persist(|store| {
+            store.write([&push(1, "pc1", "wu")].into_iter(), NOW)?;
+            Err(rusqlite::Error::InvalidQuery)
         });
-        assert_eq!(rows(&dir.path()), ["pc1 login 1 wu"]);
-        writer.persist(|store| store.write([&push(2, "pc1", "wf")].into_iter()));
+        assert_eq!(failing, Err(PAUSES.0));
+        let again = writer.persist(|store| store.write([&push(1, "pc1", "wu")].into_iter(), NOW));
+        assert_eq!((again, rows(&dir.path())), (Ok(()), vec!["pc1 login 1 wu".to_owned()]));
+        let next = writer.persist(|store| store.write([&push(2, "pc1", "wf")].into_iter(), NOW));
+        assert_eq!(next, Ok(()));
         assert_eq!(rows(&dir.path()), ["pc1 login 1 wu", "pc1 login 2 wf"]);
     }
 
     #[test]
     fn d5_a_failed_transaction_is_repeated_whole_on_a_new_connection() {
         let dir = Dir::new();
-        let owned = super::super::open::open(&dir.path(), 8).unwrap().store;
-        let mut writer = writer(&dir, None, owned.store.commits());
+        let mut writer = writer(owned(&dir));
         let batch = [push(1, "pc1", "wu"), push(2, "pc2", "wu")];
         // Another connection holds the lock while the first try runs into its time-out.
         let other = rusqlite::Connection::open(dir.path()).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        drop(owned.store);
-        let mut tries = 0;
-        writer.persist(|store| {
-            tries += 1;
-            let result = store.write(batch.iter());
-            if tries == 1 {
-                assert!(result.is_err());
-                other.execute_batch("COMMIT").unwrap();
-            }
-            result
-        });
-        assert_eq!((tries, rows(&dir.path()).len()), (2, 2));
+        assert_eq!(writer.persist(|store| store.write(batch.iter(), NOW)), Err(PAUSES.0));
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(writer.persist(|store| store.write(batch.iter(), NOW)), Ok(()));
+        assert_eq!(rows(&dir.path()).len(), 2);
     }
 
     #[test]
     fn d5_a_file_that_was_put_in_the_place_of_ours_is_not_written_to() {
         let dir = Dir::new();
-        let owned = super::super::open::open(&dir.path(), 8).unwrap().store;
-        let mut writer = writer(&dir, None, owned.store.commits() + 5);
+        let mut writer = writer(owned(&dir));
+        (writer.store, writer.commits) = (None, writer.commits + 5);
         let record = push(1, "pc1", "wu");
-        assert!(writer.attempt(|store| store.write([&record].into_iter())).is_err());
+        assert!(writer.attempt(|store| store.write([&record].into_iter(), NOW)).is_err());
         assert_eq!(rows(&dir.path()), [""; 0]);
+    }
+
+    #[test]
+    fn d1_the_pause_between_tries_grows_to_five_seconds_and_is_short_again_after_a_success() {
+        let dir = Dir::new();
+        let mut writer = writer(owned(&dir));
+        let fail = |writer: &mut Writer| writer.persist(|_| Err(rusqlite::Error::InvalidQuery)).unwrap_err();
+        let pauses: Vec<u128> = (0..8).map(|_| fail(&mut writer).as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert_eq!(writer.persist(|store| store.write([].into_iter(), NOW)), Ok(()));
+        assert_eq!(fail(&mut writer), PAUSES.0);
     }
 }

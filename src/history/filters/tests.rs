@@ -1,8 +1,12 @@
 //! Saved filters, through the history's own door and at their bound.
 
 use super::super::tests::{DIGESTS, Dir, open_at, recorded};
-use super::super::{Record, SavedFilter, now, open, restore};
+use super::super::{Clock, Record, SavedFilter, open, restore};
 use super::*;
+
+fn now() -> i64 {
+    Clock::System.now().0
+}
 
 fn token(text: &str) -> Token {
     Token::parse(text).unwrap()
@@ -89,7 +93,7 @@ fn the_newest_filters_are_kept_and_those_of_living_channels_first() {
 #[test]
 fn filters_stay_bounded_while_the_daemon_runs() {
     let dir = Dir::new();
-    let mut owned = open::open(&dir.path(), 8).unwrap().store;
+    let mut owned = open::open(&dir.path(), 8, &Clock::System).unwrap().store;
     let records: Vec<_> =
         (0..1024).map(|number| saved(token(&format!("new{number}")), filter("hg"))).collect();
     Connection::open(dir.path())
@@ -99,7 +103,7 @@ fn filters_stay_bounded_while_the_daemon_runs() {
              INSERT INTO filters SELECT i, 't' || i, '*', '', '', NULL FROM n",
         ))
         .unwrap();
-    owned.store.write(records.iter()).unwrap();
+    owned.store.write(records.iter(), Timestamp(0)).unwrap();
     let count = |sql| Connection::open(dir.path()).unwrap().query_row(sql, [], |row| row.get::<_, i64>(0));
     assert_eq!(count("SELECT count(*) FROM filters").unwrap(), MAX);
     assert_eq!(count("SELECT count(*) FROM filters WHERE token LIKE 'new%'").unwrap(), 1024);
