@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
+mod airing;
 mod figures;
 mod pulse;
 mod reload;
@@ -75,6 +76,8 @@ struct Inner {
     saving: Vec<Acknowledgement>,
     /// What the clock sleeps until.
     alarm: Option<Instant>,
+    /// Channels that have ended since memory was given back.
+    ended: usize,
 }
 
 /// What a push has done.
@@ -143,8 +146,8 @@ impl Deliveries {
 impl Hub {
     /// The hub around a house and its history.
     pub fn new(house: House, history: History) -> Hub {
-        let inner =
-            Inner { house, held: Vec::new(), unsaved: Unsaved::default(), saving: Vec::new(), alarm: None };
+        let (unsaved, saving) = (Unsaved::default(), Vec::new());
+        let inner = Inner { house, held: Vec::new(), unsaved, saving, alarm: None, ended: 0 };
         Hub {
             inner: Mutex::new(inner),
             history,
@@ -395,6 +398,7 @@ impl Hub {
     pub fn tick(&self, now: Instant) -> Deliveries {
         let mut inner = self.lock();
         let ticked = inner.house.tick(now);
+        let crowd_has_left = Self::has_left(&mut inner.ended, ticked.ended.len());
         let at = self.history.clock().now();
         for token in ticked.ended {
             inner.unsaved.end(token, at, now);
@@ -404,6 +408,10 @@ impl Hub {
         let places = inner.house.places();
         inner.held.truncate(places);
         inner.held.give_back_slack();
+        drop(inner);
+        if crowd_has_left {
+            tokio::spawn(airing::air());
+        }
         timed_out
     }
 
