@@ -17,7 +17,7 @@ fn roomy() -> Lab {
 /// A crowd enters: some ask to be held, each has a place and many a filter of their own. Returns their channels.
 fn enter(lab: &mut Lab, wave: usize) -> Vec<ChannelId> {
     let one = |i: usize| {
-        let asks = if i % 2 == 0 { vec![all(only(&format!("f{wave}.{i}")))] } else { Vec::new() };
+        let asks = if i.is_multiple_of(2) { vec![all(only(&format!("f{wave}.{i}")))] } else { Vec::new() };
         let token = Token::parse(&format!("w{wave}i{i}")).unwrap();
         let origin = Some(Origin::of(i as u64));
         let first = Poll { token: token.clone(), near: None, asks, origin };
