@@ -195,7 +195,12 @@ impl Connection {
     /// client has reset it, so that it likely has not.
     pub async fn linger(&mut self) -> bool {
         const FOR: Duration = Duration::from_secs(1);
+        // Nothing was answered on it that could be taken back, and it has been waited for already: both together
+        // must not take the whole of the grace period.
+        const UNUSED: Duration = Duration::from_millis(250);
         const AT_MOST: usize = 256 * 1024;
+        let is_unused = self.unused_since.is_some() && self.socket.is_stopping();
+        let patience = if is_unused { UNUSED } else { FOR };
         self.socket.finish();
         let drain = async {
             let mut left = AT_MOST;
@@ -211,7 +216,7 @@ impl Connection {
             true
         };
         // A client that neither reads nor closes is left to the kernel.
-        timeout(FOR, drain).await.unwrap_or(true)
+        timeout(patience, drain).await.unwrap_or(true)
     }
 
     fn poll_next<D: Door>(&mut self, cx: &mut Context<'_>, door: &D) -> Poll<Next<D::Plain>> {
