@@ -74,6 +74,7 @@ impl Porch {
                     );
                 }
                 full = true;
+                self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, true);
                 sockets.end_idle();
                 // Whoever waits longest has the next place, and so this one is given back until then.
                 tokio::select! {
@@ -83,6 +84,9 @@ impl Porch {
                 }
                 continue;
             };
+            if std::mem::take(&mut full) {
+                self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, false);
+            }
             let accepted = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
@@ -99,7 +103,6 @@ impl Porch {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    full = false;
                     if std::mem::take(&mut failing) {
                         self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, false);
                     }

@@ -127,8 +127,8 @@ impl Condition {
     /// No connection can be taken.
     pub const DESCRIPTORS_EXHAUSTED: Condition = Condition::degraded(
         "descriptors_exhausted",
-        "Connections cannot be accepted: most likely there are as many open files as there may be.",
-        "Raise the limit (LimitNOFILE of the unit), or lower http.max_channels.",
+        "There are as many connections, or open files, as there may be. Others wait, and who stands idle is ended.",
+        "Look for who has so many; raise the limit (LimitNOFILE of the unit), and http.max_connections where that is set.",
     );
 
     /// A timetable that could not be had, or not whole: by its number in the setup, from 1 on.

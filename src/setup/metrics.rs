@@ -1,8 +1,9 @@
 //! Who may see figures of the daemon: `[metrics]`.
 
-use super::mistake::Refusal;
+use super::crowd::not_everybody;
 use super::network::{loopback, network};
 use super::reader::Reader;
+use super::resolve::NETWORKS;
 use ipnet::IpNet;
 
 /// Who may see figures (`[metrics]`).
@@ -16,15 +17,10 @@ pub struct Metrics {
 
 /// Resolves `[metrics]`.
 pub(super) fn metrics(ask: &mut Reader) -> Metrics {
-    let nets = "IP addresses or networks in quotes, as \"192.0.2.0/24\"";
     let metrics = Metrics {
-        allow: ask.list("metrics.allow", nets, loopback(), network),
-        trusted_proxies: ask.list("metrics.trusted_proxies", nets, Vec::new(), network),
+        allow: ask.list("metrics.allow", NETWORKS, loopback(), network),
+        trusted_proxies: ask.list("metrics.trusted_proxies", NETWORKS, Vec::new(), network),
     };
-    if let Some(all) = metrics.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
-        // Whoever is trusted says where a request came from: with this, everybody about himself.
-        let why = Refusal::new(format!("\"{all}\" trusts everybody, and so voids metrics.allow"));
-        ask.refuse("metrics.trusted_proxies", &[], why.hint("list the proxies' own addresses"));
-    }
+    not_everybody(ask, "metrics.trusted_proxies", &metrics.trusted_proxies, "metrics.allow");
     metrics
 }

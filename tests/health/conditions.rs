@@ -84,6 +84,29 @@ fn d1_a_history_that_cannot_be_written_degrades_and_stops_nobody_and_is_over_whe
 }
 
 #[test]
+fn o4_that_all_places_for_connections_are_taken_is_told_until_one_is_free() {
+    let daemon = Daemon::start(&["http.max_connections=2"]);
+    let mut held = Channel::with_filter(&daemon, &Value::Null);
+    held.send(&json!([]));
+    let mut asking = daemon.connect();
+    let question = Request::get("/readyz").header("Accept", "application/json");
+    let mut wait_for = |expected: &[&str]| {
+        let until = Instant::now() + GUARD;
+        loop {
+            let response = asking.exchange(&question);
+            if names(&response) == expected {
+                break response.status;
+            }
+            assert!(Instant::now() < until, "{response:?}\n{}", daemon.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    assert_eq!(wait_for(&["descriptors_exhausted"]), 200);
+    drop(held);
+    assert_eq!(wait_for(&[]), 200);
+}
+
+#[test]
 fn d4_a_history_that_was_put_aside_is_told_until_it_is_moved_away() {
     let mut daemon = Daemon::start(&[]);
     daemon.set("hg075pc01", "wu");
