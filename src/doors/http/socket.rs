@@ -37,17 +37,36 @@ pub struct Socket {
 /// How long a reader may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// One that takes nothing for so many milliseconds is given up (faults.md C12).
-    stalled: u32,
+    /// One that takes nothing for so long is given up (faults.md C12).
+    stalled: Span,
     /// One that has not taken an answer whole by then is given up, however it goes.
-    in_all: u32,
+    in_all: Span,
+}
+
+/// A time in the two bytes that there are left beside the flags: in milliseconds, or from 33 s on in 128 of them.
+#[derive(Debug, Clone, Copy)]
+struct Span(u16);
+
+impl Span {
+    const COARSE: u16 = 1 << 15;
+
+    fn new(time: Duration) -> Span {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let number = |count: u64| u16::try_from(count).ok().filter(|count| *count < Self::COARSE);
+        let coarse = || number(milliseconds.div_ceil(128)).unwrap_or(Self::COARSE - 1) | Self::COARSE;
+        Span(number(milliseconds).unwrap_or_else(coarse))
+    }
+
+    fn time(self) -> Duration {
+        let count = u64::from(self.0 & !Self::COARSE);
+        Duration::from_millis(if self.0 < Self::COARSE { count } else { count * 128 })
+    }
 }
 
 impl Patience {
     /// So long for any part of an answer, and for all of it.
     pub fn new(stalled: Duration, in_all: Duration) -> Patience {
-        let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        Patience { stalled: milliseconds(stalled), in_all: milliseconds(in_all) }
+        Patience { stalled: Span::new(stalled), in_all: Span::new(in_all) }
     }
 }
 
@@ -243,8 +262,8 @@ impl Socket {
     /// # Errors
     /// When the connection breaks, or the reader is too slow.
     pub async fn write_on(&self, parts: &[&[u8]], mut done: usize) -> io::Result<()> {
-        let end = Instant::now() + Duration::from_millis(self.patience.in_all.into());
-        let stalled = Duration::from_millis(self.patience.stalled.into());
+        let end = Instant::now() + self.patience.in_all.time();
+        let stalled = self.patience.stalled.time();
         loop {
             match self.write_more(parts, &mut done) {
                 Err(error) if is_for_now(&error) => {}
@@ -345,6 +364,20 @@ pub(super) fn rest<'a>(parts: &[&'a [u8]], mut done: usize) -> Vec<IoSlice<'a>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c12_a_time_is_kept_to_the_millisecond_and_a_long_one_to_the_eighth_of_a_second() {
+        for milliseconds in [0, 10, 15_000, 32_767] {
+            let time = Duration::from_millis(milliseconds);
+            assert_eq!(Span::new(time).time(), time);
+        }
+        for milliseconds in [32_768, 60_000, 3_600_000] {
+            let time = Duration::from_millis(milliseconds);
+            let kept = Span::new(time).time();
+            assert!(kept >= time && kept < time + Duration::from_millis(128), "{kept:?}");
+        }
+        assert_eq!(Span::new(Duration::MAX).time(), Duration::from_millis(32_767 * 128));
+    }
 
     #[test]
     fn what_is_touched_of_each_connection_at_a_fan_out_is_nine_words() {
