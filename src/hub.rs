@@ -27,16 +27,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
 mod airing;
+mod deliveries;
 mod figures;
 mod pulse;
 mod reload;
 mod turned_away;
 mod unsaved;
 
-use figures::Counted;
 use unsaved::Unsaved;
 
 pub use crate::history::Place;
+pub use deliveries::Deliveries;
 pub use figures::HistoryFigures;
 
 /// A request that is held.
@@ -90,58 +91,11 @@ pub struct Pushed {
     pub recorded: Acknowledgement,
 }
 
-/// Replies for held requests that were taken out of the list.
-#[must_use = "requests that were taken out are answered by nobody else"]
-#[derive(Default)]
-pub struct Deliveries {
-    all: Vec<(Delivery, Recipients)>,
-    counted: Counted,
-}
-
 /// The channel of a request, and by what it is to be withdrawn if it is held.
 pub type Held = (ChannelId, Option<HoldId>);
 
 /// A request for which no channel could be had, and who waits for its answer.
 pub type TurnedAway = (Box<NoChannel>, Box<dyn Recipient>);
-
-type Recipients = Vec<(ChannelId, Box<dyn Recipient>)>;
-
-impl Deliveries {
-    /// How long requests are answered before others that run on this thread get their turn. Writing a
-    /// whole fan-out at once makes it fastest, so this is what may be asked of them (performance.md).
-    const TURN: Duration = Duration::from_millis(50);
-
-    /// How many are answered before the time is looked at.
-    const BATCH: usize = 256;
-
-    /// How many requests are to be answered.
-    pub fn len(&self) -> usize {
-        self.all.iter().map(|(_, recipients)| recipients.len()).sum()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Answers them.
-    pub async fn send(self) {
-        let mut turn = Instant::now();
-        let mut sent = 0;
-        for (delivery, recipients) in self.all {
-            for (channel, recipient) in recipients {
-                let receipt = delivery.receipt(channel);
-                recipient.deliver(Reply { messages: delivery.messages.clone(), receipt });
-                sent += 1;
-                if sent % Self::BATCH == 0 && turn.elapsed() > Self::TURN {
-                    tokio::task::yield_now().await;
-                    turn = Instant::now();
-                }
-            }
-        }
-        figures::count_sent(&self.counted, sent);
-    }
-}
 
 impl Hub {
     /// The hub around a house and its history.
