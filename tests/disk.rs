@@ -392,7 +392,7 @@ fn o7_every_file_of_the_history_is_its_owners_alone_under_any_umask() {
         assert_eq!(mode & 0o777, 0o600, "{}", path.display());
         names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
     }
-    let all = ["", ".lock", ".original", "-shm", "-wal"].map(|of| format!("history.sqlite3{of}"));
+    let all = ["", ".control", ".lock", ".original", "-shm", "-wal"].map(|of| format!("history.sqlite3{of}"));
     let mut all: Vec<String> = all.into_iter().chain(["copy.sqlite3".to_owned()]).collect();
     all.sort();
     names.sort();
