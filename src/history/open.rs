@@ -179,7 +179,8 @@ fn prepare(path: &Path, backlog: usize, clock: &Clock, lock: &mut Lock) -> Resul
         is_known: &|commits| is_first || lock.knows(path, commits),
     };
     let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
-    if has_log && matches!(kind, Kind::Ours { .. }) {
+    // Also where a start was cut short while it made the schema.
+    if has_log && matches!(kind, Kind::New | Kind::Ours { .. }) {
         settle(&mut connection, &kind, &terms).map_err(unfit)?;
     }
     make_durable(&connection).map_err(sqlite)?;
