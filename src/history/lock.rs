@@ -33,6 +33,8 @@ pub(super) struct Mark {
     file: Option<(u64, u64)>,
     /// Whether something was found to be wrong with it, so that the next start has to look at all of it.
     pub(super) is_suspect: bool,
+    /// Up to which versions may have been shown that are nowhere else.
+    pub(super) shown: u64,
 }
 
 /// So many transactions that no file has seen them.
@@ -64,10 +66,10 @@ impl Lock {
     }
 
     /// Notes that the database is in use from now on, having seen `commits` transactions. Without them the next start
-    /// goes on from the clock, whatever it finds.
-    pub(super) fn note(&mut self, database: &Path, commits: Option<i64>) {
+    /// goes on from the clock, whatever it finds, and past `shown`, since the clock may have been set back.
+    pub(super) fn note(&mut self, database: &Path, commits: Option<i64>, shown: u64) {
         let commits = commits.unwrap_or(NEVER);
-        self.mark = Mark { is_ours: true, commits, file: identity(database), is_suspect: false };
+        self.mark = Mark { is_ours: true, commits, file: identity(database), is_suspect: false, shown };
         // In one piece and in place, so that a full disk takes it, too. Should it not be written, versions jump at
         // the next start, and nothing worse.
         let text = self.mark.to_text();
@@ -100,6 +102,7 @@ impl Mark {
                 None if line == "tkbd" => mark.is_ours = true,
                 None if line == "suspect" => mark.is_suspect = true,
                 Some(("commits", number)) => mark.commits = number.parse().unwrap_or(NEVER),
+                Some(("shown", number)) => mark.shown = number.parse().unwrap_or_default(),
                 Some(("file", file)) => {
                     mark.file = file
                         .split_once(':')
@@ -115,6 +118,9 @@ impl Mark {
         let mut text = format!("tkbd\ncommits {}\n", self.commits);
         if let Some((device, inode)) = self.file {
             text.push_str(&format!("file {device}:{inode}\n"));
+        }
+        if self.shown > 0 {
+            text.push_str(&format!("shown {}\n", self.shown));
         }
         if self.is_suspect {
             text.push_str("suspect\n");
@@ -137,8 +143,8 @@ pub(super) mod tests {
     fn a_mark_is_read_as_it_was_written() {
         for mark in [
             Mark::default(),
-            Mark { is_ours: true, commits: 7, file: Some((1, 2)), is_suspect: true },
-            Mark { is_ours: true, commits: NEVER, file: None, is_suspect: false },
+            Mark { is_ours: true, commits: 7, file: Some((1, 2)), is_suspect: true, shown: 9 },
+            Mark { is_ours: true, commits: NEVER, file: None, is_suspect: false, shown: 0 },
         ] {
             assert_eq!(Mark::parse(&mark.to_text()), Mark { is_ours: true, ..mark });
         }

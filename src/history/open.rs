@@ -6,6 +6,7 @@ use super::restore::{Terms, restore, restore_unmarked};
 use super::sqlite::{Store, connect, make_durable, write_back};
 use super::writer::BATCH;
 use super::{Clock, OpenError, Restored, adopt, rights, salvage};
+use crate::core::version::Versions;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 use std::ffi::OsString;
@@ -173,13 +174,16 @@ fn prepare(path: &Path, backlog: usize, clock: &Clock, lock: &mut Lock) -> Resul
         }
     };
     let is_first = !was_ours && matches!(kind, Kind::New | Kind::Original);
+    let ahead = backlog.saturating_add(BATCH);
     let terms = Terms {
         now: clock.now().0,
-        ahead: backlog.saturating_add(BATCH),
+        ahead,
         is_known: &|commits| is_first || lock.knows(path, commits),
+        shown: lock.mark.shown,
     };
     let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
-    if has_log && matches!(kind, Kind::Ours { .. }) {
+    // Also where a start was cut short while it made the schema.
+    if has_log && matches!(kind, Kind::New | Kind::Ours { .. }) {
         settle(&mut connection, &kind, &terms).map_err(unfit)?;
     }
     make_durable(&connection).map_err(sqlite)?;
@@ -200,10 +204,18 @@ fn prepare(path: &Path, backlog: usize, clock: &Clock, lock: &mut Lock) -> Resul
     };
     drop(connection);
     let store = Store::open(path).map_err(sqlite)?;
-    lock.note(path, is_marked.then(|| store.commits()));
+    let shown = if is_marked { 0 } else { last_shown(&restored, ahead) };
+    lock.note(path, is_marked.then(|| store.commits()), shown);
     // Where another program has the lock nothing is committed yet: then the writer's first commit is the one that must
     // not follow what the log may have lost.
     Ok(Prepared { restored: Restored { adopted, ..restored }, store, is_checked, is_settled: is_marked })
+}
+
+/// Up to which version changes may be shown that wait for the disk.
+fn last_shown(restored: &Restored, ahead: usize) -> u64 {
+    let Versions { occupation, room_map, schedule, tag_map } = restored.versions;
+    let highest = occupation.max(room_map).max(schedule).max(tag_map);
+    highest.0.saturating_add(u64::try_from(ahead).unwrap_or(u64::MAX))
 }
 
 /// Writes the log back, since what the last daemon has left there may be what it could not sync: nothing is appended to

@@ -22,6 +22,8 @@ pub(super) struct Terms<'a> {
     /// Whether the file is as the last daemon left it, by the number of transactions it has seen. Where it is not, as
     /// with a copy of yesterday, versions go on from the clock.
     pub(super) is_known: &'a dyn Fn(i64) -> bool,
+    /// Up to which versions may have been shown that the file knows nothing of; for where it is not known.
+    pub(super) shown: u64,
 }
 
 /// Reads the state and marks the file as in use, in one transaction that is on the disk when this returns.
@@ -55,7 +57,7 @@ fn read(transaction: &Transaction<'_>, terms: &Terms<'_>) -> rusqlite::Result<Re
         |row| Ok((versions(row)?, digests(row)?, row.get::<_, i64>(4)?, row.get::<_, i64>(8)?)),
     )?;
     if ahead < 0 || !(terms.is_known)(commits) {
-        versions = past(versions, terms.now);
+        versions = past(versions, terms);
         digests = None;
     }
     Ok(Restored {
@@ -71,8 +73,8 @@ fn read(transaction: &Transaction<'_>, terms: &Terms<'_>) -> rusqlite::Result<Re
 
 /// Versions that are past all that were shown, whoever showed them: in milliseconds the clock has gone further than
 /// any history of changes (as without a history). Where the clock stands wrong they do not fall.
-fn past(versions: Versions, now: i64) -> Versions {
-    let clock = Version(now.max(0).unsigned_abs().saturating_mul(1000));
+fn past(versions: Versions, terms: &Terms<'_>) -> Versions {
+    let clock = Version(terms.now.max(0).unsigned_abs().saturating_mul(1000).max(terms.shown));
     let past = |version: Version| version.max(clock);
     Versions {
         occupation: past(versions.occupation),

@@ -100,6 +100,24 @@ fn d5_nor_does_one_that_another_programs_lock_has_kept_from_writing() {
 }
 
 #[test]
+fn k1_starts_that_another_programs_lock_kept_from_writing_share_no_version_though_the_clock_stands_still() {
+    let _alone = alone();
+    let (_place, options) = place();
+    vfs::replace(0);
+    drop(Daemon::start(&options));
+    let mut highest = 0;
+    for start in 0..4 {
+        vfs::restart(End::Kill);
+        disk(|disk| disk.locked = start < 3);
+        let mut daemon = Daemon::start(&options);
+        let begins = daemon.restored.versions.occupation.0;
+        assert!(begins > highest, "start {start}: {begins}, and {highest} was shown");
+        highest = begins + 1;
+        daemon.push(highest);
+    }
+}
+
+#[test]
 fn d4_a_read_that_fails_once_is_taken_for_damage_at_no_point_of_a_start() {
     let _alone = alone();
     let (_place, options) = place();

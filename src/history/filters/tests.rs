@@ -60,7 +60,7 @@ async fn filters_are_saved_end_and_expire() {
     let mut connection = Connection::open(crashed.path()).unwrap();
     let tomorrow = now() + 24 * 3600 + 60;
     let mut left = |now| {
-        let terms = restore::Terms { now, ahead: 1, is_known: &|_| true };
+        let terms = restore::Terms { now, ahead: 1, is_known: &|_| true, shown: 0 };
         restore::restore(&mut connection, &terms).unwrap().filters.len()
     };
     assert_eq!((left(now()), left(tomorrow)), (3, 0));
