@@ -20,6 +20,7 @@ mod remembered;
 pub mod room;
 pub mod rooms;
 pub mod schedule;
+pub mod seats;
 pub mod slack;
 mod snapshots;
 pub mod source;

@@ -7,7 +7,7 @@ use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
     HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, metrics, mirror, rooms,
-    rules, timetable, tls, tokens,
+    rules, seats, timetable, tls, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -39,6 +39,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let timetables = timetable::timetables(ask, &rooms);
     let closures = closures::closures(ask, &rooms);
     let opening_hours = closures::opening_hours(ask, &rooms);
+    let seats = seats::seats(ask, &closures, &opening_hours);
     let log = log(ask);
     let mirror = mirror::mirror(ask);
     let metrics = metrics::metrics(ask);
@@ -54,6 +55,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
         timetables,
         closures,
         opening_hours,
+        seats,
         mirror,
         metrics,
         control,
