@@ -200,6 +200,7 @@ fn open_at_last(options: &Options, succeeds: bool) -> Result<(History, Restored)
 fn house(setup: &Setup, restored: Restored) -> House {
     let remains = Remains { pcs: restored.pcs, sources: restored.sources, versions: restored.versions };
     let mut house = House::new(terms::plan(setup), remains, restored.digests, terms::house(setup));
+    house.set_since(restored.since);
     if setup.mirror.is_some() {
         house.set_following();
     }
