@@ -32,6 +32,7 @@ mod figures;
 mod pulse;
 mod reload;
 mod snapshot;
+mod streams;
 mod turned_away;
 mod unsaved;
 

@@ -160,14 +160,15 @@ fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
 }
 
 fn path(text: &str) -> Result<String, Refusal> {
-    // There the daemon tells how it is doing.
-    const TAKEN: [&str; 3] = ["healthz", "readyz", "metrics"];
+    // There the daemon tells how it is doing, and all else that is not Joyce.
+    const TAKEN: [&str; 5] = ["healthz", "readyz", "metrics", "events", "api"];
     let fits = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}%".contains(&b));
     if !fits || text.len() > 200 {
         return Err(Refusal::new(format!("{} is no path of printable ASCII", quoted(text))));
     }
-    if TAKEN.contains(&text.trim_matches('/')) {
-        let why = format!("{} is where the daemon tells how it is doing", quoted(text));
+    let first = text.trim_matches('/').split('/').next().unwrap_or_default();
+    if TAKEN.contains(&first) {
+        let why = format!("{} is where the daemon answers otherwise", quoted(text));
         return Err(Refusal::new(why).hint("choose another path for the channels"));
     }
     if !text.starts_with('/') {
