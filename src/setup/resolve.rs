@@ -160,15 +160,21 @@ fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
 }
 
 fn path(text: &str) -> Result<String, Refusal> {
-    // There the daemon tells how it is doing, and all else that is not Joyce.
-    const TAKEN: [&str; 5] = ["healthz", "readyz", "metrics", "events", "api"];
+    // What else is answered on this port.
+    const TAKEN: [(&str, &str); 5] = [
+        ("healthz", "tells how it is doing"),
+        ("readyz", "tells how it is doing"),
+        ("metrics", "tells how it is doing"),
+        ("api", "answers programs"),
+        ("events", "answers programs"),
+    ];
     let fits = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}%".contains(&b));
     if !fits || text.len() > 200 {
         return Err(Refusal::new(format!("{} is no path of printable ASCII", quoted(text))));
     }
-    let first = text.trim_matches('/').split('/').next().unwrap_or_default();
-    if TAKEN.contains(&first) {
-        let why = format!("{} is where the daemon answers otherwise", quoted(text));
+    let first = text.trim_matches('/').split('/').next();
+    if let Some((_, does)) = TAKEN.iter().find(|(taken, _)| Some(*taken) == first) {
+        let why = format!("{} is where the daemon {does}", quoted(text));
         return Err(Refusal::new(why).hint("choose another path for the channels"));
     }
     if !text.starts_with('/') {

@@ -1,7 +1,7 @@
 //! What is answered, and when it is not told again.
 
 use super::{daemon, get, ok, problem};
-use crate::common::{Daemon, Request, entry};
+use crate::common::{Daemon, Request, entry, run_to_end};
 use serde_json::{Value, json};
 
 /// Every path that answers with something that may change.
@@ -265,6 +265,19 @@ fn a_restart_keeps_since_when_a_pc_is_as_it_is() {
     assert!(before[0]["since"].is_string(), "{before}");
     daemon.restart();
     assert_eq!(since(&daemon), before);
+}
+
+#[test]
+fn channels_have_a_path_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in ["/api", "/api/v1/rooms", "/events", "/events/"] {
+        let (code, _, error) = run_to_end(dir.path(), &["check", "--set", &format!("http.path={path}")]);
+        assert_eq!(code, Some(78), "{path}: {error}");
+        assert!(error.contains("is where the daemon answers programs"), "{path}: {error}");
+    }
+    let daemon = Daemon::start(&["http.path=/apis"]);
+    assert_eq!(ok(&daemon, "/api/v1/tags").json()["tags"][0]["tag"], "hg");
+    assert_eq!(get(&daemon, "/apis?m=null").json()[1][0]["type"], "welcome");
 }
 
 #[test]
