@@ -2,9 +2,10 @@
 
 use super::listener::{Listener, names, tagged, update};
 use super::{daemon, get, ok, problem};
-use crate::common::{Daemon, Request, entry, states};
+use crate::common::{Client, Daemon, Request, entry, states};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// What there is, as the API tells.
 fn whole(daemon: &Daemon, query: &str) -> BTreeMap<String, String> {
@@ -184,6 +185,23 @@ fn streams_count_as_channels_and_give_their_places_back() {
     assert_eq!(filters, 0);
 }
 
+#[test]
+fn streams_of_one_address_count_against_its_share() {
+    let share = ["http.channels_per_address=1", "http.new_channels_per_second=1000", "http.exempt=127.0.0.1"];
+    let daemon = Daemon::start(&share);
+    let head = |mut client: Client| {
+        client.send(&Request::get("/events").bytes());
+        let head = client.read_until(b"\r\n\r\n").unwrap().expect("no answer");
+        (String::from_utf8(head).unwrap(), client)
+    };
+    let there = || Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), daemon.joyce());
+    let (first, _kept) = head(there());
+    assert!(first.starts_with("HTTP/1.1 200 "), "{first}");
+    let (second, _) = head(there());
+    assert!(second.starts_with("HTTP/1.1 503 "), "{second}");
+    assert!(head(daemon.connect()).0.starts_with("HTTP/1.1 200 "), "others have theirs");
+}
+
 /// A stream, if there is a place for one.
 fn get_stream(daemon: &Daemon) -> Option<()> {
     let mut client = daemon.connect();
@@ -194,7 +212,7 @@ fn get_stream(daemon: &Daemon) -> Option<()> {
 
 #[test]
 fn c12_a_reader_that_takes_nothing_is_given_up_and_harms_nobody() {
-    let daemon = Daemon::start(&["limits.pcs=100000"]);
+    let daemon = Daemon::start(&["limits.pcs=100000", "http.stalled=1s"]);
     let all = |state: &str| -> Value {
         (0..3000).map(|i| (format!("hg075-a-rather-long-name-of-a-computer-pc{i}"), entry(state))).collect()
     };
