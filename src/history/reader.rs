@@ -80,10 +80,7 @@ impl Reader {
         }
     }
 
-    fn answer<T>(
-        &mut self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, ReadError> {
+    fn answer<T>(&mut self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
         let open = match self.connection.take() {
             Some(open) => Ok(open),
             None => connect(&self.path),
