@@ -9,17 +9,17 @@
 use crate::core::channel::{ChannelId, HoldId};
 use crate::core::house::House;
 use crate::core::lineage::{InstanceId, Lineage, Link};
-use crate::core::message::{HistoricRange, HistoricUpdate};
-use crate::core::poll::{Census, Delivery, NoChannel, Outcome, Poll, Receipt, Reply};
+use crate::core::poll::{Delivery, NoChannel, Outcome, Poll, Receipt, Reply};
 use crate::core::push::{Push, Refused};
 use crate::core::room::RoomKey;
 use crate::core::schedule::Reservation;
 use crate::core::slack::Slack;
+use crate::core::snapshot::Snapshot;
 use crate::core::source::Timestamp;
 use crate::core::state::{Digests, Lead};
 use crate::core::version::Versions;
 use crate::health::Health;
-use crate::history::{Acknowledgement, Clock, Full, History, ReadError, Record};
+use crate::history::{Acknowledgement, Clock, Full, History, Record};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,6 +31,8 @@ mod deliveries;
 mod figures;
 mod pulse;
 mod reload;
+mod snapshot;
+mod streams;
 mod turned_away;
 mod unsaved;
 
@@ -75,6 +77,8 @@ struct Inner {
     unsaved: Unsaved,
     /// Those that were given to the history last.
     saving: Vec<Acknowledgement>,
+    /// The state as it was asked for last.
+    snapshot: Option<Arc<Snapshot>>,
     /// What the clock sleeps until.
     alarm: Option<Instant>,
     /// Channels that have ended since memory was given back.
@@ -101,7 +105,7 @@ impl Hub {
     /// The hub around a house and its history.
     pub fn new(house: House, history: History) -> Hub {
         let (unsaved, saving) = (Unsaved::default(), Vec::new());
-        let inner = Inner { house, held: Vec::new(), unsaved, saving, alarm: None, ended: 0 };
+        let inner = Inner { house, held: Vec::new(), unsaved, saving, snapshot: None, alarm: None, ended: 0 };
         Hub {
             inner: Mutex::new(inner),
             history,
@@ -113,14 +117,6 @@ impl Hub {
             health: Arc::default(),
             is_over: AtomicBool::new(false),
         }
-    }
-
-    /// A part of the history. It is no part of the state: no lock is taken.
-    ///
-    /// # Errors
-    /// When it cannot be read now.
-    pub async fn updates(&self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
-        self.history.updates(range).await
     }
 
     /// A place in the history, to be had before the push it is for, and to be used before anything is awaited.
@@ -193,6 +189,8 @@ impl Hub {
     pub fn follow(&self, lead: &Lead, place: Place, now: Instant) -> (Deliveries, usize) {
         let mut inner = self.lock();
         let (followed, skipped) = inner.house.follow(lead, now);
+        // Their order may be another, which spends no version.
+        inner.snapshot = None;
         let Some((change, deliveries)) = followed else { return (Deliveries::default(), skipped) };
         drop(place.record(Record::Versions(change.versions)));
         let deliveries = inner.take(deliveries).counted(&self.health, now);
@@ -285,16 +283,6 @@ impl Hub {
     pub fn give_back(&self, receipt: Receipt, now: Instant) {
         self.health.counts.given_back.one();
         self.owe_again(|house| house.give_back(receipt, now));
-    }
-
-    /// How many of what there are.
-    pub fn census(&self) -> Census {
-        self.lock().house.census()
-    }
-
-    /// The versions now.
-    pub fn versions(&self) -> Versions {
-        self.lock().house.versions()
     }
 
     /// Runs the deadlines, for ever.

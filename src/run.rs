@@ -6,7 +6,7 @@ use crate::core::version::{Version, Versions};
 use crate::doors::http::Places;
 use crate::doors::ingest::Ingest;
 use crate::doors::joyce::Joyce;
-use crate::doors::{Porch, Web, health};
+use crate::doors::{Porch, Web, api, events, health};
 use crate::feeds::master::{self, BadAddress};
 use crate::feeds::timetable::task;
 use crate::health::Condition;
@@ -200,6 +200,7 @@ fn open_at_last(options: &Options, succeeds: bool) -> Result<(History, Restored)
 fn house(setup: &Setup, restored: Restored) -> House {
     let remains = Remains { pcs: restored.pcs, sources: restored.sources, versions: restored.versions };
     let mut house = House::new(terms::plan(setup), remains, restored.digests, terms::house(setup));
+    house.set_since(restored.since);
     if setup.mirror.is_some() {
         house.set_following();
     }
@@ -239,6 +240,8 @@ fn open_doors(
         ),
         terms: doors.web.subscribe(),
         places: Places::new(connections),
+        api: api::Api::new(hub.clone(), doors.api.subscribe()),
+        events: events::Events::new(hub.clone(), porch.clone()),
         porch: porch.clone(),
     });
     for listener in listeners.http {

@@ -25,6 +25,7 @@ mod admission;
 mod figures;
 mod messages;
 mod reload;
+mod streams;
 
 use messages::keep_last_occupation;
 

@@ -5,7 +5,7 @@ use super::push::{Change, NoPlace, Push, Refused};
 use super::room::{RoomKey, RoomPlan, Rules};
 use super::rooms::{RoomId, RoomSet};
 use super::schedule::Reservation;
-use super::source::Source;
+use super::source::{Source, Timestamp};
 use super::tag::{Filter, Tag, TagFilter};
 use super::version::{Version, Versions};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -13,6 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 mod follow;
 mod messages;
+mod picture;
 mod rearrange;
 mod reload;
 mod tally;
@@ -62,6 +63,8 @@ struct Pc {
     occupation: Occupation,
     /// The version of the last change of its state.
     changed: Version,
+    /// When that was reported, where it is known.
+    since: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -233,11 +236,17 @@ impl State {
         let mut places = Vec::with_capacity(states.len());
         for (name, occupation) in &states {
             let room = match self.pc_ids.get(name).copied() {
-                Some(id) => self.set(id, *occupation, version),
+                Some(id) => {
+                    self.pcs[id.0 as usize].since = Some(push.at);
+                    self.set(id, *occupation, version)
+                }
                 None => {
                     // The newcomers stand in the order of the push.
                     let key = newcomers.next().map_or_else(RoomKey::none, |(_, key)| key);
                     let room = self.add_pc(name.clone(), key, *occupation, version);
+                    if let Some(pc) = self.pcs.last_mut() {
+                        pc.since = Some(push.at);
+                    }
                     self.room_mut(room).changed.room_map = self.versions.room_map;
                     grown.insert(room);
                     room
@@ -391,7 +400,7 @@ impl State {
         self.rooms[room.0 as usize].pcs.insert(at, id);
         self.pc_ids.insert(name.clone(), id);
         self.by_change.insert((changed, id));
-        self.pcs.push(Pc { name, room, occupation, changed });
+        self.pcs.push(Pc { name, room, occupation, changed, since: None });
         room
     }
 

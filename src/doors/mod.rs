@@ -2,7 +2,9 @@
 //!
 //! No door knows another. The web port is shared by several, and routed here.
 
+pub mod api;
 pub mod control;
+pub mod events;
 pub mod health;
 pub mod http;
 pub mod ingest;
@@ -188,7 +190,8 @@ pub struct WebTerms {
     pub wait: Duration,
 }
 
-/// The web port: how the daemon is doing on three paths, Joyce on its own, and the page on what is left.
+/// The web port: how the daemon is doing on three paths, the API and the stream of events on theirs, Joyce on its own, and
+/// the page on what is left.
 pub struct Web {
     /// Joyce.
     pub joyce: Arc<joyce::Joyce>,
@@ -198,6 +201,10 @@ pub struct Web {
     pub terms: watch::Receiver<Arc<WebTerms>>,
     /// How many connections there may be.
     pub places: Places,
+    /// The state for programs that ask once.
+    pub api: api::Api,
+    /// And for those that only listen.
+    pub events: events::Events,
     /// What all doors are given.
     pub porch: Porch,
 }
@@ -371,6 +378,13 @@ impl Web {
     ) -> bool {
         let response = if let Some(page) = health::Page::of(&request) {
             self.health.answer(page, connection.socket().peer(), &request).await
+        } else if api::is_for(&request) {
+            self.api.answer(&request).await
+        } else if events::is_for(&request) {
+            match self.events.serve(connection, &request, origin).await {
+                Ok(()) => return false,
+                Err(response) => response,
+            }
         } else if page::is_for(&request) {
             page::index(&request)
         } else {

@@ -161,6 +161,18 @@ refusals! {
     HealthForbidden = "health", "forbidden";
     /// Another method.
     HealthMethod = "health", "method";
+    /// Nothing is there.
+    ApiPath = "api", "path";
+    /// Another method.
+    ApiMethod = "api", "method";
+    /// A query that is none.
+    ApiBad = "api", "bad";
+    /// Another method.
+    EventsMethod = "events", "method";
+    /// A query that is none.
+    EventsBad = "events", "bad";
+    /// As many channels as there may be.
+    EventsChannels = "events", "channels";
 }
 
 #[cfg(test)]

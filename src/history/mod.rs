@@ -18,6 +18,7 @@ mod lock;
 #[cfg(test)]
 mod measure;
 mod open;
+mod page;
 mod reader;
 mod restore;
 mod rights;
@@ -38,6 +39,7 @@ pub use status::{Status, Trouble};
 pub use writer::Step;
 
 use crate::core::message::{HistoricRange, HistoricUpdate};
+use crate::core::page::{Page, PageQuery};
 use crate::core::pc::{Occupation, PcName};
 use crate::core::source::{Source, Timestamp};
 use crate::core::state::Digests;
@@ -92,6 +94,8 @@ impl Options {
 pub struct Restored {
     /// The last state of each PC, by the order of the rows and never by their time (faults.md K1).
     pub pcs: Vec<(PcName, Occupation)>,
+    /// When the last state of each PC was reported, where the file tells.
+    pub since: Vec<(PcName, Timestamp)>,
     /// Who has pushed before.
     pub sources: Vec<Source>,
     /// Where to go on. After an unclean stop they are past all that may have been shown and not recorded.
@@ -235,9 +239,24 @@ impl History {
     /// # Errors
     /// When too many reads wait, or the file cannot be read.
     pub async fn updates(&self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
-        let Some(handle) = &self.0 else { return Ok(Vec::new()) };
+        self.read(|reply| reader::Request::Updates(range, reply)).await
+    }
+
+    /// A page of the rows.
+    ///
+    /// # Errors
+    /// As of [`History::updates`].
+    pub async fn page(&self, query: PageQuery) -> Result<Page, ReadError> {
+        self.read(|reply| reader::Request::Page(query, reply)).await
+    }
+
+    async fn read<T: Default>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> reader::Request,
+    ) -> Result<T, ReadError> {
+        let Some(handle) = &self.0 else { return Ok(T::default()) };
         let (reply, answer) = oneshot::channel();
-        handle.reads.try_send(reader::Request::Updates(range, reply)).map_err(|error| match error {
+        handle.reads.try_send(request(reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ReadError::Busy,
             mpsc::error::TrySendError::Closed(_) => ReadError::Closed,
         })?;

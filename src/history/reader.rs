@@ -1,8 +1,10 @@
 //! Reading old rows, on a connection and a thread of its own: no read makes a push wait.
 
+use super::page;
 use super::sqlite::state_of;
 use super::{HistoricUpdate, ReadError};
 use crate::core::message::HistoricRange;
+use crate::core::page::{Page, PageQuery};
 use crate::core::source::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, params};
@@ -23,6 +25,8 @@ const STEPS: i32 = 10_000;
 pub(super) enum Request {
     /// Rows of the history.
     Updates(HistoricRange, oneshot::Sender<Result<Vec<HistoricUpdate>, ReadError>>),
+    /// A page of them.
+    Page(PageQuery, oneshot::Sender<Result<Page, ReadError>>),
     /// To close its connection and end.
     End(oneshot::Sender<()>),
 }
@@ -61,18 +65,22 @@ impl Reader {
     /// Answers one request. Told to end, returns whom to tell when this is dropped.
     pub(super) fn serve(&mut self, request: Request) -> Option<oneshot::Sender<()>> {
         match request {
+            // Whoever asked may have left while others were served.
+            Request::Updates(_, reply) if reply.is_closed() => None,
+            Request::Page(_, reply) if reply.is_closed() => None,
             Request::Updates(range, reply) => {
-                // Whoever asked may have left while others were served.
-                if !reply.is_closed() {
-                    let _ = reply.send(self.answer(range));
-                }
+                let _ = reply.send(self.answer(|open| updates(open, range)));
+                None
+            }
+            Request::Page(query, reply) => {
+                let _ = reply.send(self.answer(|open| page::page(open, &query)));
                 None
             }
             Request::End(done) => Some(done),
         }
     }
 
-    fn answer(&mut self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
+    fn answer<T>(&mut self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
         let open = match self.connection.take() {
             Some(open) => Ok(open),
             None => connect(&self.path),
@@ -80,7 +88,7 @@ impl Reader {
         let open = open.and_then(|mut open| limit(&mut open).map(|()| open));
         // A connection that failed is not kept: the next read opens the file anew.
         let (open, rows) = open
-            .and_then(|open| updates(&open, range).map(|rows| (open, rows)))
+            .and_then(|open| read(&open).map(|rows| (open, rows)))
             .map_err(|error| ReadError::Failed(error.to_string()))?;
         self.connection = Some(open);
         Ok(rows)
@@ -119,6 +127,11 @@ pub(super) fn updates(
 }
 
 fn update(row: &Row<'_>) -> rusqlite::Result<HistoricUpdate> {
+    update_of(row, row.get(0)?, row.get(1)?)
+}
+
+/// What a row says of a PC, whose time and state are its third and fourth columns.
+pub(super) fn update_of(row: &Row<'_>, pc: String, source: String) -> rusqlite::Result<HistoricUpdate> {
     // An original database may hold anything in these two; what is no time is shown as the beginning of time.
     let at = match row.get_ref(2)? {
         ValueRef::Integer(seconds) => seconds,
@@ -127,7 +140,7 @@ fn update(row: &Row<'_>) -> rusqlite::Result<HistoricUpdate> {
         _ => 0,
     };
     let occupation = state_of(row.get_ref(3)?.as_str().unwrap_or_default());
-    Ok(HistoricUpdate { pc: row.get(0)?, source: row.get(1)?, at: Timestamp(at), occupation })
+    Ok(HistoricUpdate { pc, source, at: Timestamp(at), occupation })
 }
 
 #[cfg(test)]

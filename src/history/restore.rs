@@ -3,7 +3,7 @@
 use super::sqlite::{save_versions, state_of};
 use super::{Digests, Restored, filters};
 use crate::core::pc::{Occupation, PcName};
-use crate::core::source::Source;
+use crate::core::source::{Source, Timestamp};
 use crate::core::version::{Version, Versions};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
@@ -62,6 +62,7 @@ fn read(transaction: &Transaction<'_>, terms: &Terms<'_>) -> rusqlite::Result<Re
     }
     Ok(Restored {
         pcs: pcs(transaction)?,
+        since: since(transaction)?,
         sources: sources(transaction)?,
         versions,
         digests,
@@ -124,6 +125,24 @@ fn pcs(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<(PcName, Occupatio
         }
     }
     Ok(pcs)
+}
+
+/// The latest time of each PC, which the index tells without a look at the rows. It is shown and nothing else: of two
+/// rows that a clock has stamped in the wrong order, it is that of the other.
+fn since(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<(PcName, Timestamp)>> {
+    let mut statement = transaction.prepare(
+        "SELECT name, (SELECT max(datetime) FROM occupationUpdates WHERE pc = pcs.id)
+             FROM pcs WHERE NOT damaged AND occupation IS NOT NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut since = Vec::new();
+    while let Some(row) = rows.next()? {
+        // An original database may hold anything there.
+        let at = row.get_ref(1)?.as_i64().ok().map(Timestamp);
+        let name = row.get_ref(0)?.as_str().ok().and_then(|text| PcName::parse(text).ok());
+        since.extend(name.zip(at));
+    }
+    Ok(since)
 }
 
 fn sources(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Source>> {

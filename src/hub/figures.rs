@@ -2,6 +2,7 @@
 
 use super::{Deliveries, Hub};
 use crate::core::lineage::Link;
+use crate::core::poll::Census;
 use crate::core::state::Tally;
 use crate::core::version::Versions;
 use crate::health::{Condition, Conditions, Health, Timed};
@@ -43,6 +44,16 @@ impl Hub {
     /// What is counted and what is wrong: told by all, under no lock.
     pub fn health(&self) -> &Arc<Health> {
         &self.health
+    }
+
+    /// How many of what there are.
+    pub fn census(&self) -> Census {
+        self.lock().house.census()
+    }
+
+    /// The versions now.
+    pub fn versions(&self) -> Versions {
+        self.lock().house.versions()
     }
 
     /// The versions, and the PCs of each room by their state: both of one moment.

@@ -21,6 +21,8 @@ impl Hub {
         let moves = survey.moves(&plan.rules);
         let mut inner = self.lock();
         let reloaded = inner.house.reload(plan, moves, terms, now);
+        // The order of the rooms may be another, which spends no version.
+        inner.snapshot = None;
         let (change, deliveries) = match reloaded {
             Some((change, deliveries)) => {
                 drop(place.record(Record::Versions(change.versions)));

@@ -4,6 +4,7 @@ use super::mirror;
 use crate::core::house::Terms;
 use crate::core::origins::Share;
 use crate::core::state::{Growth, Plan};
+use crate::doors::api;
 use crate::doors::http::{Limits, Patience, Places, Shares};
 use crate::doors::{WebTerms, ingest};
 use crate::setup::{PushToken, Setup};
@@ -18,6 +19,7 @@ pub(super) const MAX_REMEMBERED: usize = 50_000;
 pub(super) struct Doors {
     pub(super) web: watch::Sender<Arc<WebTerms>>,
     pub(super) push: watch::Sender<Arc<ingest::Terms>>,
+    pub(super) api: watch::Sender<Arc<api::Terms>>,
     /// What bodies on their way to the web port may take: those of one setup and of the next together.
     bodies: Places,
 }
@@ -28,6 +30,7 @@ impl Doors {
         Doors {
             web: watch::Sender::new(Arc::new(web(setup, &bodies))),
             push: watch::Sender::new(Arc::new(push(setup))),
+            api: watch::Sender::new(Arc::new(seats(setup))),
             bodies,
         }
     }
@@ -36,6 +39,7 @@ impl Doors {
     pub(super) fn set(&self, setup: &Setup) {
         self.web.send_replace(Arc::new(web(setup, &self.bodies)));
         self.push.send_replace(Arc::new(push(setup)));
+        self.api.send_replace(Arc::new(seats(setup)));
     }
 }
 
@@ -88,6 +92,10 @@ fn web(setup: &Setup, bodies: &Places) -> WebTerms {
 /// On both ports the same.
 fn patience(setup: &Setup) -> Patience {
     Patience::new(setup.http.stalled, setup.http.answer_timeout)
+}
+
+fn seats(setup: &Setup) -> api::Terms {
+    api::Terms { seats: setup.seats.clone(), zone: setup.timezone }
 }
 
 fn push(setup: &Setup) -> ingest::Terms {

@@ -34,7 +34,7 @@ pub struct OpeningHours {
 }
 
 /// What is shown where nothing is said.
-const CLOSED: &str = "Closed";
+pub(super) const CLOSED: &str = "Closed";
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;

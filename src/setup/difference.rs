@@ -44,6 +44,7 @@ impl Setup {
             timetables,
             closures,
             opening_hours,
+            seats,
             mirror,
             metrics,
             control,
@@ -85,6 +86,8 @@ impl Setup {
             ("timetables", *timetables != new.timetables),
             ("closures", *closures != new.closures),
             ("opening hours", *opening_hours != new.opening_hours),
+            // What stands in the schedule while rooms are closed follows from those above.
+            ("seats", (seats.free, seats.margin) != (new.seats.free, new.seats.margin)),
         ];
         differ.now.extend(whole.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name));
         (new, differ)

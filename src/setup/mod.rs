@@ -22,6 +22,7 @@ mod reader;
 mod resolve;
 mod rooms;
 mod rules;
+mod seats;
 mod secret_file;
 mod secrets;
 mod summary;
@@ -45,6 +46,7 @@ pub use timetable::{CalendarPlace, RoomMatcher, Schedule, Timetable, TimetableSo
 pub use tls::Tls;
 
 use crate::core::room::{RoomPlan, Rules};
+use crate::core::seats::SeatRule;
 use crate::core::source::Source;
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -81,6 +83,8 @@ pub struct Setup {
     pub closures: Vec<Closure>,
     /// When rooms are open.
     pub opening_hours: OpeningHours,
+    /// Which PCs count as free seats.
+    pub seats: SeatRule,
     /// The daemon that this one follows, if any.
     pub mirror: Option<Mirror>,
     /// Who may see figures.

@@ -7,7 +7,7 @@ use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
     HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, metrics, mirror, rooms,
-    rules, timetable, tls, tokens,
+    rules, seats, timetable, tls, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -39,6 +39,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let timetables = timetable::timetables(ask, &rooms);
     let closures = closures::closures(ask, &rooms);
     let opening_hours = closures::opening_hours(ask, &rooms);
+    let seats = seats::seats(ask, &closures, &opening_hours);
     let log = log(ask);
     let mirror = mirror::mirror(ask);
     let metrics = metrics::metrics(ask);
@@ -54,6 +55,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
         timetables,
         closures,
         opening_hours,
+        seats,
         mirror,
         metrics,
         control,
@@ -158,14 +160,21 @@ fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
 }
 
 fn path(text: &str) -> Result<String, Refusal> {
-    // There the daemon tells how it is doing.
-    const TAKEN: [&str; 3] = ["healthz", "readyz", "metrics"];
+    // What else is answered on this port.
+    const TAKEN: [(&str, &str); 5] = [
+        ("healthz", "tells how it is doing"),
+        ("readyz", "tells how it is doing"),
+        ("metrics", "tells how it is doing"),
+        ("api", "answers programs"),
+        ("events", "answers programs"),
+    ];
     let fits = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}%".contains(&b));
     if !fits || text.len() > 200 {
         return Err(Refusal::new(format!("{} is no path of printable ASCII", quoted(text))));
     }
-    if TAKEN.contains(&text.trim_matches('/')) {
-        let why = format!("{} is where the daemon tells how it is doing", quoted(text));
+    let first = text.trim_matches('/').split('/').next();
+    if let Some((_, does)) = TAKEN.iter().find(|(taken, _)| Some(*taken) == first) {
+        let why = format!("{} is where the daemon {does}", quoted(text));
         return Err(Refusal::new(why).hint("choose another path for the channels"));
     }
     if !text.starts_with('/') {

@@ -7,6 +7,7 @@
 /// answer the lineage of the master (protocol.md, "Mirrors"). In lower case, as both sides want it.
 pub const VIA: &str = "x-tkbd-via";
 
+pub mod api;
 pub mod client;
 pub mod control;
 pub mod health;

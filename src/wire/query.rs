@@ -27,6 +27,22 @@ pub fn single<'a>(query: &'a [u8], name: &str) -> Result<Option<Cow<'a, str>>, N
     text.map(Some)
 }
 
+/// All values that `name` has, but for blank ones.
+///
+/// # Errors
+/// When one of them is not UTF-8.
+pub fn all(query: &[u8], name: &str) -> Result<Vec<String>, NotUtf8> {
+    let mut values = Vec::new();
+    for pair in query.split(|b| *b == b'&') {
+        let Some(at) = pair.iter().position(|b| *b == b'=') else { continue };
+        let (key, value) = (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default());
+        if !value.is_empty() && *decode(key) == *name.as_bytes() {
+            values.push(String::from_utf8(decode(value).into_owned()).map_err(|_| NotUtf8)?);
+        }
+    }
+    Ok(values)
+}
+
 fn decode(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|b| matches!(b, b'%' | b'+')) {
         return Cow::Borrowed(text);

@@ -743,6 +743,14 @@ impl Client {
         }
     }
 
+    /// What comes up to this mark, which is passed over; `None` where the connection ends before it.
+    pub(crate) fn read_until(&mut self, mark: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
+        let Some(end) = self.fill_to(|read| find(read, mark))? else { return Ok(None) };
+        let mut read: Vec<u8> = self.read.drain(..end + mark.len()).collect();
+        read.truncate(end);
+        Ok(Some(read))
+    }
+
     fn body_of(&mut self, response: &Response) -> std::io::Result<Vec<u8>> {
         let short = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
         if response.header("Transfer-Encoding").is_some_and(|te| te.eq_ignore_ascii_case("chunked")) {

@@ -119,6 +119,13 @@ fn every_reason_is_counted_when_it_is_given() {
         asked(&daemon, &Request::new("DELETE", "/healthz"), 405);
     });
 
+    for (door, path) in [("api", "/api/v1/tags"), ("events", "/events")] {
+        seen.refusal(&daemon, door, "method", || asked(&daemon, &Request::new("DELETE", path), 405));
+        let bad = Request::get(&format!("{path}?tag=a%20b"));
+        seen.refusal(&daemon, door, "bad", || asked(&daemon, &bad, 400));
+    }
+    seen.refusal(&daemon, "api", "path", || asked(&daemon, &Request::get("/api/v1/nothing"), 404));
+
     let full = Daemon::start(&["http.max_channels=1", "http.wait=10ms"]);
     let channel = Channel::new(&full);
     seen.refusal(&full, "joyce", "channels", || {
@@ -126,6 +133,7 @@ fn every_reason_is_counted_when_it_is_given() {
         asked(&full, &Request::get(&format!("/?m={other}")), 503);
     });
 
+    seen.refusal(&full, "events", "channels", || asked(&full, &Request::get("/events"), 503));
     let crowd = [
         "http.channels_per_address=1",
         "http.new_channels_per_second=1000",

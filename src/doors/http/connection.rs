@@ -178,6 +178,24 @@ impl Connection {
         .await;
     }
 
+    /// Comes when the client has left, while an answer to it goes on and on. What it sends meanwhile is passed over; more
+    /// than anybody has to say is taken for an end, too.
+    pub async fn left(&self) {
+        let mut passed = 0;
+        poll_fn(|cx| {
+            READ.with_borrow_mut(|buffer| {
+                while passed <= MAX_AHEAD {
+                    match ready!(self.socket.poll_read(cx, buffer)) {
+                        Ok(n) if n > 0 => passed += n,
+                        _ => break,
+                    }
+                }
+                Poll::Ready(())
+            })
+        })
+        .await;
+    }
+
     /// Whether something comes though the daemon is to stop. A request may be on its way, of a client that was just
     /// answered: it is waited for as long as that takes on a slow network, and then answered. After that the client
     /// is told that the connection ends; a request that crosses with this is sent anew by browsers, which know that a

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::request::{Persistence, Request};
 use super::socket::Socket;
+use crate::wire::api::{Json, Problem};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hyper::{Method, StatusCode};
@@ -36,6 +37,12 @@ impl Response {
         Response { status, headers, body: body.into(), head_only: false }
     }
 
+    /// An answer that has no body and says nothing of one: 204, 304.
+    pub fn empty(status: StatusCode) -> Response {
+        let headers = vec![("Cache-Control", "no-store".into())];
+        Response { status, headers, body: Bytes::new(), head_only: false }
+    }
+
     /// One plain line.
     pub fn text(status: StatusCode, line: &str) -> Response {
         Response::new(status, "text/plain; charset=utf-8", format!("{line}\n"))
@@ -46,11 +53,29 @@ impl Response {
         Response::new(status, "application/json", body)
     }
 
-    /// Adds a header. A value with a character that cannot stand in one is left out.
+    /// What is wrong, as `application/problem+json` (RFC 9457), for pages of every origin.
+    pub fn problem(status: StatusCode, detail: &str) -> Response {
+        let title = status.canonical_reason().unwrap_or_default();
+        let body = Problem::new(status.as_u16(), title, detail).to_json();
+        Response::new(status, "application/problem+json", body).with("Access-Control-Allow-Origin", "*")
+    }
+
+    /// What pages of other origins may do where everybody may read.
+    pub fn preflight(methods: &'static str) -> Response {
+        Response::empty(StatusCode::NO_CONTENT)
+            .with("Allow", methods)
+            .with("Access-Control-Allow-Origin", "*")
+            .with("Access-Control-Allow-Methods", methods)
+            .with("Access-Control-Allow-Headers", "If-None-Match, Last-Event-ID, Cache-Control")
+            .with("Access-Control-Max-Age", "86400")
+    }
+
+    /// Adds a header, in the place of one of that name. A value with a character that cannot stand in one is left out.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Response {
         let value = value.into();
         if value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+            self.headers.retain(|(other, _)| *other != name);
             self.headers.push((name, value));
         }
         self
@@ -96,7 +121,12 @@ impl Response {
         for (name, value) in &self.headers {
             let _ = write!(head, "\r\n{name}: {value}");
         }
-        let _ = write!(head, "\r\n{}Content-Length: {}\r\n\r\n", persistence.line(), self.body.len());
+        let _ = write!(head, "\r\n{}", persistence.line());
+        // These never have one, and 304 would have to tell that of another answer (RFC 9110, section 8.6).
+        if !matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
+        }
+        head.extend_from_slice(b"\r\n");
         let body = if head_only { &[] } else { &self.body[..] };
         socket.write_on(&[&head, body], 0).await
     }

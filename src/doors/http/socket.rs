@@ -310,6 +310,13 @@ impl Socket {
         Ok(())
     }
 
+    /// Has the connection fail when what was written is not confirmed by the other side for so long: one whose client has
+    /// gone without a word. Where it cannot be had, the kernel's own patience counts, a quarter of an hour.
+    pub fn give_up_unanswered(&self, after: Duration) {
+        let milliseconds = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&self.stream, milliseconds);
+    }
+
     /// The socket without what Tokio knows of it, which lies elsewhere in memory.
     fn plain(&self) -> SockRef<'_> {
         SockRef::from(&self.stream)

@@ -1,0 +1,282 @@
+//! `/events`: what changes, as a stream of server-sent events, for browsers and programs that only listen.
+//!
+//! A stream is a client of a channel of its own, which ends with it: so it is told in the same order and with the same
+//! merging as everybody, and counts against the same limits. How far it has told stands in the id of its events, not in
+//! the daemon: whoever comes back with that is told what has changed since, also by the next daemon.
+
+use super::Porch;
+use super::http::{Connection, Request, Response, Socket, append_date};
+use crate::core::channel::{ChannelId, HoldId};
+use crate::core::message::{Body, Message};
+use crate::core::origins::Origin;
+use crate::core::poll::{Ask, Poll, Reply, Shortage};
+use crate::core::snapshot::Snapshot;
+use crate::core::tag::{FilterChange, TagFilter};
+use crate::core::token::Token;
+use crate::core::version::Version;
+use crate::health::Refusal;
+use crate::hub::{Hub, Recipient};
+use crate::wire::api::{EventId, event_name, tags};
+use crate::wire::message::render;
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+/// After how long a silence something is said, so that nothing on the way takes the connection for dead, and neither do
+/// we: a client that has gone without a word is noticed when it does not answer to that.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long what was written may stay unanswered by the other side's kernel.
+const UNANSWERED: Duration = Duration::from_secs(60);
+
+/// The door.
+pub struct Events {
+    hub: Arc<Hub>,
+    porch: Porch,
+}
+
+/// Whether a request is for this door.
+pub fn is_for(request: &Request) -> bool {
+    request.uri.path() == "/events"
+}
+
+impl Events {
+    /// A door to the state.
+    pub fn new(hub: Arc<Hub>, porch: Porch) -> Events {
+        Events { hub, porch }
+    }
+
+    /// Answers a request of `origin` with a stream, until one of both sides ends it.
+    ///
+    /// # Errors
+    /// The answer, where it is none.
+    pub async fn serve(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        origin: Option<Origin>,
+    ) -> Result<(), Response> {
+        const METHODS: &str = "GET, HEAD, OPTIONS";
+        match request.method {
+            Method::GET => {}
+            Method::HEAD => return Err(Response::new(StatusCode::OK, "text/event-stream", "")),
+            Method::OPTIONS => return Err(Response::preflight(METHODS)),
+            _ => {
+                let refused = self.refused(StatusCode::METHOD_NOT_ALLOWED, Refusal::EventsMethod, "Only GET");
+                return Err(refused.with("Allow", METHODS));
+            }
+        }
+        let filter = tags(request.uri.query().unwrap_or_default())
+            .map_err(|line| self.refused(StatusCode::BAD_REQUEST, Refusal::EventsBad, &line))?;
+        let last = request.headers.get("last-event-id").and_then(|value| value.to_str().ok());
+        let mut stream = self.open(connection.socket(), filter, origin).map_err(|line| {
+            let refused = self.refused(StatusCode::SERVICE_UNAVAILABLE, Refusal::EventsChannels, &line);
+            refused.with("Retry-After", "5")
+        })?;
+        tokio::select! {
+            biased;
+            // The last that it was told stands in its id: it is told the rest by who comes next.
+            () = self.porch.shutdown.cancelled() => {}
+            () = connection.left() => {}
+            // When the connection breaks, or its reader is too slow.
+            _ = stream.run(last.and_then(EventId::parse)) => {}
+        }
+        Ok(())
+    }
+
+    fn open(
+        &self,
+        socket: &Arc<Socket>,
+        filter: TagFilter,
+        origin: Option<Origin>,
+    ) -> Result<Stream, String> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).map_err(|_| "No random bits for a token; try again".to_owned())?;
+        let set = FilterChange {
+            occupation: Some(filter.clone()),
+            room_map: Some(filter.clone()),
+            schedule: Some(filter.clone()),
+        };
+        let mut stream = Stream {
+            hub: self.hub.clone(),
+            socket: socket.clone(),
+            token: Token::from_random(bits),
+            place: None,
+            origin,
+            filter,
+            // Reconnections after a restart are spread over two seconds.
+            retry: 1000 + u32::from(bits[0]) * 8,
+            seen: EventId::default(),
+            told: Version::default(),
+        };
+        // Its answer says welcome and which tags there are, of which a stream does not tell.
+        stream.ask(vec![Ask::SetFilter(set)]).map_err(|full| full.to_string())?;
+        Ok(stream)
+    }
+
+    fn refused(&self, status: StatusCode, why: Refusal, line: &str) -> Response {
+        self.hub.health().counts.refused.one(why);
+        Response::problem(status, line)
+    }
+}
+
+/// A stream that is being told.
+struct Stream {
+    hub: Arc<Hub>,
+    socket: Arc<Socket>,
+    token: Token,
+    /// Its channel, and what is held on that.
+    place: Option<(ChannelId, Option<HoldId>)>,
+    /// Against whose channels that counts.
+    origin: Option<Origin>,
+    filter: TagFilter,
+    /// After how many milliseconds its client is to come back.
+    retry: u32,
+    /// What its client has when it has had all events.
+    seen: EventId,
+    /// Updates up to this are in what it was told at its beginning.
+    told: Version,
+}
+
+impl Stream {
+    /// Tells what has changed since `last`, or all, and then what changes.
+    ///
+    /// # Errors
+    /// When the connection breaks, its reader is too slow, or there is nothing to be had any more.
+    async fn run(&mut self, last: Option<EventId>) -> io::Result<()> {
+        self.socket.give_up_unanswered(UNANSWERED);
+        let head = self.head();
+        self.socket.write_on(&[&head], 0).await?;
+        let mut asks = self.begin(last).await?;
+        let mut silent_since = Instant::now();
+        loop {
+            let reply = self.ask(std::mem::take(&mut asks)).map_err(io::Error::other)?;
+            let reply = self.heard(reply, &mut silent_since).await?;
+            let told: Vec<&Arc<Message>> = reply.messages.iter().filter(|one| self.is_news(one)).collect();
+            if !told.is_empty() {
+                self.tell(&told).await?;
+                silent_since = Instant::now();
+            }
+        }
+    }
+
+    /// Tells what is to be told before all else, and says what is to be asked for then.
+    async fn begin(&mut self, last: Option<EventId>) -> io::Result<Vec<Ask>> {
+        // Made after the channel has begun to listen, so that nothing comes between the two. What comes twice, is not told.
+        let snapshot = self.hub.snapshot();
+        let now = snapshot.versions;
+        let is_known = |EventId(seen): &EventId| {
+            // Where rooms or their tags are others, what passes the filter may be so, too, and all is told anew.
+            (seen.room_map, seen.tag_map) == (now.room_map, now.tag_map)
+                && seen.occupation <= now.occupation
+                && seen.schedule <= now.schedule
+        };
+        let Some(EventId(seen)) = last.filter(is_known) else {
+            return Ok(vec![Ask::TagMap, Ask::RoomMap, Ask::Schedule, Ask::Occupation]);
+        };
+        self.seen = EventId(seen);
+        self.told = now.occupation;
+        let update = self.changed_since(&snapshot, seen.occupation);
+        if !matches!(update.body(), Body::OccupationUpdate { update, .. } if update.is_empty()) {
+            self.tell(&[&update]).await?;
+        }
+        Ok(if seen.schedule == now.schedule { Vec::new() } else { vec![Ask::Schedule] })
+    }
+
+    fn changed_since(&self, snapshot: &Snapshot, since: Version) -> Arc<Message> {
+        let pcs = snapshot.rooms(&self.filter).flat_map(|room| room.pcs());
+        let changed = pcs.filter(|(_, pc)| pc.changed > since);
+        let update = changed.map(|(name, pc)| (name.clone(), pc.occupation)).collect();
+        Message::new(Body::OccupationUpdate { version: snapshot.versions.occupation, update })
+    }
+
+    fn is_news(&self, message: &Message) -> bool {
+        match message.body() {
+            Body::OccupationUpdate { version, .. } => *version > self.told,
+            body => event_name(body).is_some(),
+        }
+    }
+
+    /// A request on the channel.
+    fn ask(&mut self, asks: Vec<Ask>) -> Result<oneshot::Receiver<Reply>, Shortage> {
+        let (ear, heard) = oneshot::channel();
+        let near = self.place.map(|(channel, _)| channel);
+        let poll = Poll { token: self.token.clone(), near, asks, origin: self.origin };
+        self.place = Some(self.hub.listen(poll, Box::new(Ear(ear)), std::time::Instant::now())?);
+        Ok(heard)
+    }
+
+    /// Waits for a reply, and says meanwhile that we are there.
+    async fn heard(
+        &self,
+        mut reply: oneshot::Receiver<Reply>,
+        silent_since: &mut Instant,
+    ) -> io::Result<Reply> {
+        loop {
+            tokio::select! {
+                biased;
+                reply = &mut reply => return reply.map_err(io::Error::other),
+                () = sleep_until(*silent_since + HEARTBEAT) => {
+                    self.socket.write_on(&[b":\n\n"], 0).await?;
+                    *silent_since = Instant::now();
+                }
+            }
+        }
+    }
+
+    /// Writes messages as events. The last of them has the id: a client that has not had all of them has none.
+    async fn tell(&mut self, messages: &[&Arc<Message>]) -> io::Result<()> {
+        let mut parts: Vec<Bytes> = Vec::new();
+        for message in messages {
+            self.seen.note(message.body());
+            let name = event_name(message.body()).unwrap_or_default();
+            let before = if parts.is_empty() { "" } else { "\n\n" };
+            parts.push(format!("{before}event: {name}\ndata: ").into());
+            parts.push(message.rendered(render).clone());
+        }
+        parts.push(format!("\nid: {}\n\n", self.seen).into());
+        let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+        self.socket.write_on(&parts, 0).await
+    }
+
+    /// What stands before all events. The answer ends with its connection, which every version of HTTP knows.
+    fn head(&self) -> Vec<u8> {
+        let mut head = b"HTTP/1.1 200 OK\r\nDate: ".to_vec();
+        append_date(&mut head);
+        let rest = concat!(
+            "\r\nContent-Type: text/event-stream; charset=utf-8\r\n",
+            "X-Content-Type-Options: nosniff\r\n",
+            // Nobody on the way is to keep it, compress it or wait for more of it.
+            "Cache-Control: no-store, no-transform\r\n",
+            "X-Accel-Buffering: no\r\n",
+            "Access-Control-Allow-Origin: *\r\n",
+            "Connection: close\r\n\r\n",
+        );
+        head.extend_from_slice(rest.as_bytes());
+        head.extend_from_slice(format!("retry: {}\n\n", self.retry).as_bytes());
+        head
+    }
+}
+
+impl Drop for Stream {
+    /// However a stream ends, its channel does so with it.
+    fn drop(&mut self) {
+        if let Some((channel, held)) = self.place {
+            self.hub.close(channel, held, std::time::Instant::now());
+        }
+    }
+}
+
+/// What stands in the hub for a stream.
+struct Ear(oneshot::Sender<Reply>);
+
+impl Recipient for Ear {
+    fn deliver(self: Box<Self>, reply: Reply) {
+        // A stream that is over has no channel any more, to which it could be given back.
+        let _ = self.0.send(reply);
+    }
+}
