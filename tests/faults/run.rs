@@ -783,7 +783,7 @@ impl Run {
     }
 
     fn check_restored(&self, restored: Restored, clean: Option<bool>, from_clock: bool) {
-        let Restored { pcs, sources, versions, digests, filters, adopted, salvaged } = restored;
+        let Restored { pcs, sources, versions, digests, filters, adopted, salvaged, since: _ } = restored;
         let pcs: HashMap<PcName, Occupation> = pcs.into_iter().collect();
         let expected = self.campus.pcs.iter().map(|(pc, (_, is))| (pc.clone(), *is)).collect();
         assert_eq!(pcs, expected, "the last states of the rows");
