@@ -438,22 +438,23 @@ fn o4_a_full_web_port_is_told_what_changes_and_a_place_that_comes_free_is_used()
 #[test]
 fn o4_connections_that_stand_idle_make_room_for_those_that_ask() {
     let daemon = Daemon::limited(FILES, &["http.idle=1h"]);
-    let mut idle: Vec<Client> = (0..PLACES).map(|_| daemon.connect()).collect();
-    // One of them is in use: its request is held, and it is not ended.
-    idle[0].send(&Request::get("/?m=%5B%22held%22%5D").bytes());
-    assert_eq!(types(&messages_of("held", &idle[0].receive().json())), ["welcome", "tags"]);
-    idle[0].send(
+    // It has its place, and its request is held, before the others take all that are left.
+    let mut held = daemon.connect();
+    held.send(&Request::get("/?m=%5B%22held%22%5D").bytes());
+    assert_eq!(types(&messages_of("held", &held.receive().json())), ["welcome", "tags"]);
+    held.send(
         &Request::get(
             "/?m=%5B%22held%22%2C%7B%22type%22%3A%22set_msgFilter%22%2C%22occupation%22%3Anull%7D%5D",
         )
         .bytes(),
     );
+    let mut idle: Vec<Client> = (1..PLACES).map(|_| daemon.connect()).collect();
     assert_eq!(daemon.ask(&new_channel()).status, 200);
-    for client in &mut idle[1..] {
+    for client in &mut idle {
         client.wait_until_closed();
     }
     daemon.set("hg075pc01", "wf");
-    assert_eq!(types(&messages_of("held", &idle[0].receive().json())), ["occupation_update"]);
+    assert_eq!(types(&messages_of("held", &held.receive().json())), ["occupation_update"]);
 }
 
 #[test]

@@ -450,6 +450,26 @@ fn o8_certificates_are_read_again_with_the_setup_and_it_is_said() {
 }
 
 #[test]
+fn o8_a_certificate_of_no_use_stays_as_it_is_and_the_rest_of_the_setup_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    authority().good().write(dir.path(), "pair");
+    let sets = tls::sets(dir.path().join("pair").to_str().unwrap());
+    let mut sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+    // So that nothing but the reload reads it.
+    sets.extend(["http.tls.every=1h", "push.tls.every=1h"]);
+    let daemon = Daemon::with_setup("[push]\nallow = ['127.0.0.1']\n", &sets);
+    daemon.set("apc1", "wf");
+    fs::write(dir.path().join("pair.pem"), "no PEM at all").unwrap();
+    fs::write(daemon.dir().join("setup.toml"), "[push]\nallow = ['192.0.2.1']\n").unwrap();
+    let told = daemon.reload();
+    let what = told[0]["what"].as_str().unwrap();
+    assert!(what.starts_with("changed: push.allow; the certificate of http.tls stays as it is: "), "{what}");
+    assert_eq!(told[0]["message"], "setup reloaded in part", "{told:?}");
+    let refused = daemon.try_push(br#"{"datasource":"x","data":{"apc1":{"status":"offline"}}}"#);
+    assert_eq!(refused.status, 403, "who was taken off the list must not push on");
+}
+
+#[test]
 fn hangups_never_end_the_daemon_however_many_come_at_once() {
     let mut daemon = campus();
     for _ in 0..200 {

@@ -6,9 +6,9 @@
 use super::supervisor;
 use super::terms::{self, Doors};
 use super::timetables::{self, BadTimetable};
-use super::tls::{BadTls, Certificates};
+use super::tls::Certificates;
 use crate::core::state::Rearranged;
-use crate::doors::http::certificate::Fresh;
+use crate::doors::http::certificate::{BadPair, Fresh};
 use crate::feeds::timetable::task;
 use crate::hub::Hub;
 use crate::setup::{Difference, Log, Setup, SetupError};
@@ -38,6 +38,8 @@ type Order = oneshot::Sender<Result<Applied, NotReloaded>>;
 pub struct Applied {
     /// What has changed, by its keys.
     pub difference: Difference,
+    /// Certificates that are of no use, by their tables, and why: those before them are served on.
+    pub refused: Vec<(&'static str, BadPair)>,
     /// How many rooms are shown otherwise now.
     pub rooms: usize,
     /// How many PCs stand in another room now.
@@ -52,7 +54,7 @@ impl fmt::Display for Applied {
         let renewed = renewed.iter().map(|table| format!("the certificate of {table}"));
         let now: Vec<String> = now.iter().map(ToString::to_string).chain(renewed).collect();
         match now.as_slice() {
-            [] if later.is_empty() => return f.write_str("nothing has changed"),
+            [] if later.is_empty() => f.write_str("nothing has changed")?,
             [] => f.write_str("nothing has changed for now")?,
             now => write!(f, "changed: {}", now.join(", "))?,
         }
@@ -60,11 +62,12 @@ impl fmt::Display for Applied {
             let Applied { rooms, moved, told, .. } = self;
             write!(f, "; rooms shown otherwise: {rooms}, PCs moved: {moved}, requests answered: {told}")?;
         }
-        if later.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "; takes effect at the next start: {}", later.join(", "))
+        if !later.is_empty() {
+            write!(f, "; takes effect at the next start: {}", later.join(", "))?;
         }
+        self.refused
+            .iter()
+            .try_for_each(|(table, why)| write!(f, "; the certificate of {table} stays as it is: {why}"))
     }
 }
 
@@ -74,9 +77,6 @@ pub enum NotReloaded {
     /// The setup has mistakes: what `tkbd check` says of it, a line each.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// A certificate that is to take the place of another is of no use.
-    #[error(transparent)]
-    Tls(#[from] BadTls),
     /// A timetable can never be had.
     #[error(transparent)]
     Timetable(#[from] BadTimetable),
@@ -101,9 +101,7 @@ impl NotReloaded {
     /// Whether it is the setup that has to be mended.
     pub fn is_mistake(&self) -> bool {
         match self {
-            NotReloaded::Setup(_) | NotReloaded::Tls(_) | NotReloaded::Timetable(_) | NotReloaded::Log(_) => {
-                true
-            }
+            NotReloaded::Setup(_) | NotReloaded::Timetable(_) | NotReloaded::Log(_) => true,
             NotReloaded::Hangs | NotReloaded::Crashed | NotReloaded::Full | NotReloaded::Stopping => false,
         }
     }
@@ -211,7 +209,7 @@ async fn load(
         return Err(NotReloaded::Hangs);
     }
     let (load, certificates) = (reloads.load.clone(), certificates.clone());
-    let read = move || Ok(Loaded { setup: load()?, certificates: certificates.read()? });
+    let read = move || Ok(Loaded { setup: load()?, certificates: certificates.read() });
     let mut now = tokio::task::spawn_blocking(read);
     match timeout(READING, &mut now).await {
         Ok(loaded) => {
@@ -229,16 +227,15 @@ impl Running {
     /// Goes by another setup from now on.
     async fn apply(&mut self, loaded: Loaded, set_log: &SetLog) -> Result<Applied, NotReloaded> {
         let (setup, mut difference) = self.setup.reloaded(loaded.setup);
-        let serve = |certificates: Vec<Fresh>| certificates.into_iter().filter_map(Fresh::serve);
         if difference.now.is_empty() {
-            difference.renewed = serve(loaded.certificates).collect();
-            return Ok(Applied { difference, ..Applied::default() });
+            let refused = take_certificates(loaded.certificates, &mut difference);
+            return Ok(Applied { difference, refused, ..Applied::default() });
         }
         let timetables = timetables::replan(&setup, &self.setup, &self.timetables)?;
         let place = self.hub.reserve().map_err(|_| NotReloaded::Full)?;
         set_log(&setup.log).map_err(NotReloaded::Log)?;
 
-        difference.renewed = serve(loaded.certificates).collect();
+        let refused = take_certificates(loaded.certificates, &mut difference);
         self.doors.set(&setup);
         let (plan, terms) = (terms::plan(&setup), terms::house(&setup));
         let (change, deliveries) = self.hub.reload(plan, terms, place, Instant::now());
@@ -250,8 +247,23 @@ impl Running {
         }
         (self.setup, self.timetables) = (setup, timetables);
         let (rooms, moved) = change.map_or((0, 0), |change: Rearranged| (change.rooms, change.moved));
-        Ok(Applied { difference, rooms, moved, told })
+        Ok(Applied { difference, refused, rooms, moved, told })
     }
+}
+
+/// Serves the certificates that are of use, and notes which of them are others; returns those that are not. A setup that
+/// takes a token away must count, whatever has become of a certificate (faults.md O8: the old one is kept, with an alarm).
+fn take_certificates(certificates: Vec<Fresh>, difference: &mut Difference) -> Vec<(&'static str, BadPair)> {
+    let mut refused = Vec::new();
+    for certificate in certificates {
+        let name = certificate.name();
+        match certificate.serve() {
+            Ok(true) => difference.renewed.push(name),
+            Ok(false) => {}
+            Err(why) => refused.push((name, why)),
+        }
+    }
+    refused
 }
 
 /// Whether something is another that a timetable is made of; they are asked by the names of rooms.
@@ -271,7 +283,7 @@ const LINE: usize = 256;
 fn tell(outcome: &Result<Applied, NotReloaded>) {
     let shown = |text: &str| text.chars().take(LINE).collect::<String>();
     match outcome {
-        Ok(applied) if applied.difference.later.is_empty() => {
+        Ok(applied) if applied.difference.later.is_empty() && applied.refused.is_empty() => {
             tracing::info!(what = shown(&applied.to_string()), "setup reloaded");
         }
         Ok(applied) => tracing::warn!(what = shown(&applied.to_string()), "setup reloaded in part"),

@@ -68,14 +68,8 @@ impl Certificates {
     }
 
     /// Reads what the files hold now; it waits for their disk, as long as that takes.
-    ///
-    /// # Errors
-    /// When one of them could not be served.
-    pub(super) fn read(&self) -> Result<Vec<Fresh>, BadTls> {
-        let read = |certificate: &Arc<Certificate>| {
-            certificate.read_anew().map_err(|why| BadTls { name: certificate.name(), why })
-        };
-        self.each().map(read).collect()
+    pub(super) fn read(&self) -> Vec<Fresh> {
+        self.each().map(Certificate::read_anew).collect()
     }
 
     /// Looks at the files now and then, until the daemon is to stop, and tells what is wrong with them.

@@ -136,20 +136,27 @@ struct Now {
     refused: Option<BadPair>,
 }
 
-/// What was read of a certificate's files, and is good.
+/// What was read of a certificate's files.
 #[derive(Debug)]
 pub struct Fresh {
-    pair: Pair,
+    read: Result<Pair, BadPair>,
     of: Arc<Certificate>,
 }
 
 impl Fresh {
-    /// Sessions begin with it from now on. Returns its table where it is another than was served.
-    pub fn serve(self) -> Option<&'static str> {
-        let is_new = self.of.now.borrow().pair.digest != self.pair.digest;
-        // It was good when it was read.
-        let _ = self.of.take(Ok(self.pair));
-        is_new.then_some(self.of.files.name)
+    /// The table of the setup that names the certificate.
+    pub fn name(&self) -> &'static str {
+        self.of.files.name
+    }
+
+    /// Sessions begin with it from now on. Returns whether it is another than was served.
+    ///
+    /// # Errors
+    /// When it is of no use: then what was served before is served on, and the log has the alarm.
+    pub fn serve(self) -> Result<bool, BadPair> {
+        let before = self.of.now.borrow().pair.digest;
+        self.of.take(self.read)?;
+        Ok(self.of.now.borrow().pair.digest != before)
     }
 }
 
@@ -209,13 +216,9 @@ impl Certificate {
         Ok(pair.summary)
     }
 
-    /// What the files hold now. Once it is served, sessions begin with it, and those that are there go on with what they
-    /// have. It waits for the disk, as long as that takes.
-    ///
-    /// # Errors
-    /// When it cannot be used, or not now.
-    pub fn read_anew(self: &Arc<Self>) -> Result<Fresh, BadPair> {
-        Ok(Fresh { pair: self.read()?, of: self.clone() })
+    /// Reads the files anew, for [`Fresh::serve`]; it waits for their disk, as long as that takes.
+    pub fn read_anew(self: &Arc<Self>) -> Fresh {
+        Fresh { read: self.read(), of: self.clone() }
     }
 
     /// How it stands.
