@@ -14,5 +14,6 @@ pub mod health;
 pub mod joyce;
 pub mod json;
 pub mod message;
+pub mod page;
 pub mod push;
 pub mod query;
