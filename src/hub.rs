@@ -25,6 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
 mod figures;
+mod places;
 mod pulse;
 mod reload;
 mod unsaved;

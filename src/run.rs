@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) mod backup;
 mod control;
+pub(crate) mod export;
 mod mirror;
 mod reload;
 mod supervisor;
@@ -106,6 +107,7 @@ pub async fn run(
     let certificates = tls::open(&setup)?;
     let (history, restored) = open_history(&setup, listeners.succeeds).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
+    hub.count_history(setup.timezone, setup.history.keep);
     let conditions = &hub.health().conditions;
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);

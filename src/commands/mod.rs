@@ -5,7 +5,9 @@ mod backup;
 mod check;
 mod demo;
 mod failure;
+mod history;
 mod logging;
+mod manual;
 mod push;
 mod run;
 mod schedule;
@@ -29,10 +31,13 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Check(arguments)) => check::check(&arguments),
         Some(Command::Backup(arguments)) => backup::backup(&arguments),
+        Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Schedule(arguments)) => in_runtime(schedule::schedule(arguments)),
         Some(Command::Push(arguments)) => in_runtime(push::push(arguments)),
         Some(Command::Watch(arguments)) => in_runtime(watch::watch(arguments)),
         Some(Command::Demo(arguments)) => in_runtime(demo::demo(arguments)),
+        Some(Command::Completions(arguments)) => manual::completions(&arguments),
+        Some(Command::Man(arguments)) => manual::man(&arguments),
         Some(Command::Token) => token::token(),
     };
     match done {

@@ -10,8 +10,10 @@ mod adopt;
 mod backup;
 mod check;
 mod error;
+mod export;
 mod figures;
 mod filters;
+mod insight;
 mod lock;
 #[cfg(test)]
 mod measure;
@@ -19,6 +21,7 @@ mod open;
 mod reader;
 mod restore;
 mod rights;
+mod rollup;
 mod salvage;
 mod sqlite;
 mod status;
@@ -29,7 +32,10 @@ mod writer;
 
 pub use backup::{BackupError, Progress, backup};
 pub use error::{CloseError, Full, NotDurable, OpenError, ReadError};
+pub use export::{Export, ExportError, Wanted};
 pub use figures::Commits;
+pub use insight::Insight;
+pub use rollup::{Counting, Places};
 pub use status::{Status, Trouble};
 
 use crate::core::message::{HistoricRange, HistoricUpdate};
@@ -39,6 +45,7 @@ use crate::core::state::Digests;
 use crate::core::tag::Filter;
 use crate::core::token::Token;
 use crate::core::version::Versions;
+use rollup::Rolling;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -171,6 +178,7 @@ pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
     let path = opened.path.clone();
     let watching = Watching::start(&path, !opened.is_checked, options.log_alarm)
         .map_err(|error| OpenError::io(&options.path, &error))?;
+    let rolling = Rolling::start(&path).map_err(|error| OpenError::io(&options.path, &error))?;
     let no_thread = |error| OpenError::io(&options.path, &error);
 
     let (reads, requests) = mpsc::channel(reader::WAITING);
@@ -179,7 +187,7 @@ pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
         .spawn(move || reader::run(&path, requests))
         .map_err(no_thread)?;
     let (writing, restored) = (Writing::start(opened.store, backlog).map_err(no_thread)?, opened.restored);
-    Ok((History(Some(Handle { writing, reads, watching })), restored))
+    Ok((History(Some(Handle { writing, reads, watching, rolling })), restored))
 }
 
 /// A handle on the history; cheap to clone. When the last one goes without [`History::close`] what waits is still
@@ -192,6 +200,7 @@ struct Handle {
     writing: Writing,
     reads: mpsc::Sender<reader::Request>,
     watching: Watching,
+    rolling: Rolling,
 }
 
 impl History {
@@ -245,6 +254,7 @@ impl History {
             let (done, ended) = oneshot::channel();
             let reads = async {
                 handle.watching.end().await;
+                handle.rolling.end().await;
                 if handle.reads.send(reader::Request::End(done)).await.is_ok() {
                     let _ = ended.await;
                 }

@@ -23,9 +23,14 @@ const STEPS: i32 = 10_000;
 pub(super) enum Request {
     /// Rows of the history.
     Updates(HistoricRange, oneshot::Sender<Result<Vec<HistoricUpdate>, ReadError>>),
+    /// What rows come to.
+    Insight(Query),
     /// To close its connection and end.
     End(oneshot::Sender<()>),
 }
+
+/// Gets a connection, or why there is none, and answers who asked; returns whether all went well.
+pub(super) type Query = Box<dyn FnOnce(rusqlite::Result<&Connection>) -> bool + Send>;
 
 /// Answers until told to end, or until nobody can ask any more.
 pub(super) fn run(path: &Path, mut requests: mpsc::Receiver<Request>) {
@@ -39,6 +44,12 @@ pub(super) fn run(path: &Path, mut requests: mpsc::Receiver<Request>) {
                 if !reply.is_closed() {
                     let _ = reply.send(answer(&mut connection, path, range));
                 }
+            }
+            Request::Insight(query) => {
+                let open = limited(&mut connection, path);
+                let is_well = query(open.as_ref().map_err(again));
+                // A connection that failed is not kept: the next read opens the file anew.
+                connection = open.ok().filter(|_| is_well);
             }
             Request::End(done) => {
                 drop(connection);
@@ -54,17 +65,28 @@ fn answer(
     path: &Path,
     range: HistoricRange,
 ) -> Result<Vec<HistoricUpdate>, ReadError> {
-    let open = match connection.take() {
-        Some(open) => Ok(open),
-        None => connect(path),
-    };
-    let open = open.and_then(|mut open| limit(&mut open).map(|()| open));
+    let open = limited(connection, path);
     // A connection that failed is not kept: the next read opens the file anew.
     let (open, rows) = open
         .and_then(|open| updates(&open, range).map(|rows| (open, rows)))
         .map_err(|error| ReadError::Failed(error.to_string()))?;
     *connection = Some(open);
     Ok(rows)
+}
+
+/// The connection, or a new one, for one read.
+fn limited(connection: &mut Option<Connection>, path: &Path) -> rusqlite::Result<Connection> {
+    let open = match connection.take() {
+        Some(open) => Ok(open),
+        None => connect(path),
+    };
+    open.and_then(|mut open| limit(&mut open).map(|()| open))
+}
+
+/// An error of opening the file, for who is to be told.
+fn again(error: &rusqlite::Error) -> rusqlite::Error {
+    let code = error.sqlite_error().map_or(rusqlite::ffi::SQLITE_ERROR, |error| error.extended_code);
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(error.to_string()))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -98,7 +120,7 @@ pub(super) fn updates(
     statement.query_map(params![offset, count], update)?.collect()
 }
 
-fn update(row: &Row<'_>) -> rusqlite::Result<HistoricUpdate> {
+pub(super) fn update(row: &Row<'_>) -> rusqlite::Result<HistoricUpdate> {
     // An original database may hold anything in these two; what is no time is shown as the beginning of time.
     let at = match row.get_ref(2)? {
         ValueRef::Integer(seconds) => seconds,

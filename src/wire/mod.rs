@@ -10,6 +10,7 @@ pub const VIA: &str = "x-tkbd-via";
 pub mod client;
 pub mod control;
 pub mod health;
+pub mod history;
 pub mod joyce;
 pub mod json;
 pub mod message;

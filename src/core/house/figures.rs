@@ -1,7 +1,9 @@
 //! What the house tells of itself to those who count.
 
 use super::House;
+use crate::core::pc::PcName;
 use crate::core::poll::Census;
+use crate::core::room::RoomKey;
 use crate::core::state::Tally;
 
 impl House {
@@ -13,5 +15,10 @@ impl House {
     /// How many PCs of each room are in each state.
     pub fn tally(&self) -> Vec<Tally> {
         self.state.tally()
+    }
+
+    /// In which room each PC is.
+    pub fn places(&self) -> Vec<(PcName, RoomKey)> {
+        self.state.places()
     }
 }
