@@ -150,8 +150,11 @@ impl Hub {
     ///
     /// # Errors
     /// When it cannot be read now.
-    pub async fn updates(&self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
-        self.history.updates(range).await
+    pub async fn updates(
+        &self,
+        range: HistoricRange,
+    ) -> Result<(HistoricRange, Vec<HistoricUpdate>), ReadError> {
+        self.history.page(range).await
     }
 
     /// A place in the history, to be had before the push it is for.

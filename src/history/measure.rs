@@ -100,8 +100,12 @@ async fn what_ten_million_rows_come_to() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     waits.sort();
-    println!("counted in {:?}; of {} pushes meanwhile half took {:?} at most, the worst {worst:?}",
-        begun.elapsed(), waits.len(), waits[waits.len() / 2]);
+    println!(
+        "counted in {:?}; of {} pushes meanwhile half took {:?} at most, the worst {worst:?}",
+        begun.elapsed(),
+        waits.len(),
+        waits[waits.len() / 2]
+    );
     println!("the file has {} MiB", std::fs::metadata(dir.path()).unwrap().len() >> 20);
     let (ever, end) = (Timestamp(BEGUN)..Timestamp(BEGUN + 90_000_000), BEGUN + 90_000_000);
     let room = RoomKey::parse("room7").unwrap();
@@ -112,7 +116,8 @@ async fn what_ten_million_rows_come_to() {
         let found = ask.half_hours(room.clone(), day.clone()).await.unwrap().len();
         println!("a day of a room: {found} half hours in {:?}", one.elapsed());
         let one = Instant::now();
-        let found = ask.half_hours(room.clone(), Timestamp(end - 80_000)..Timestamp(i64::MAX)).await.unwrap().len();
+        let found =
+            ask.half_hours(room.clone(), Timestamp(end - 80_000)..Timestamp(i64::MAX)).await.unwrap().len();
         println!("the present one: {found} half hours in {:?}", one.elapsed());
         let one = Instant::now();
         let found = ask.usual_week(room.clone(), ever.clone()).await.unwrap().len();

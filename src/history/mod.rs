@@ -233,7 +233,18 @@ impl History {
     /// # Errors
     /// When too many reads wait, or the file cannot be read.
     pub async fn updates(&self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
-        let Some(handle) = &self.0 else { return Ok(Vec::new()) };
+        self.page(range).await.map(|(_, rows)| rows)
+    }
+
+    /// The same, with the range that they are of: it begins with the oldest row that is left, if it was to begin before.
+    ///
+    /// # Errors
+    /// As of [`History::updates`].
+    pub async fn page(
+        &self,
+        range: HistoricRange,
+    ) -> Result<(HistoricRange, Vec<HistoricUpdate>), ReadError> {
+        let Some(handle) = &self.0 else { return Ok((range, Vec::new())) };
         let (reply, answer) = oneshot::channel();
         handle.reads.try_send(reader::Request::Updates(range, reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ReadError::Busy,

@@ -19,10 +19,13 @@ const READING: Duration = Duration::from_secs(1);
 /// After how many steps of SQLite's machine the time is looked at: a fraction of a millisecond.
 const STEPS: i32 = 10_000;
 
+/// Rows, and of which range they are: it begins with the oldest row that is left, if it was to begin before.
+pub(super) type Page = (HistoricRange, Vec<HistoricUpdate>);
+
 /// What the reader is asked.
 pub(super) enum Request {
     /// Rows of the history.
-    Updates(HistoricRange, oneshot::Sender<Result<Vec<HistoricUpdate>, ReadError>>),
+    Updates(HistoricRange, oneshot::Sender<Result<Page, ReadError>>),
     /// What rows come to.
     Insight(Query),
     /// To close its connection and end.
@@ -60,15 +63,11 @@ pub(super) fn run(path: &Path, mut requests: mpsc::Receiver<Request>) {
     }
 }
 
-fn answer(
-    connection: &mut Option<Connection>,
-    path: &Path,
-    range: HistoricRange,
-) -> Result<Vec<HistoricUpdate>, ReadError> {
+fn answer(connection: &mut Option<Connection>, path: &Path, range: HistoricRange) -> Result<Page, ReadError> {
     let open = limited(connection, path);
     // A connection that failed is not kept: the next read opens the file anew.
     let (open, rows) = open
-        .and_then(|open| updates(&open, range).map(|rows| (open, rows)))
+        .and_then(|open| page(&open, range).map(|rows| (open, rows)))
         .map_err(|error| ReadError::Failed(error.to_string()))?;
     *connection = Some(open);
     Ok(rows)
@@ -102,22 +101,33 @@ fn limit(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.progress_handler(STEPS, Some(move || begun.elapsed() > READING))
 }
 
-/// The rows of `range`, oldest first. The ids have no gaps, so the offset is an id: passing over ten million rows
-/// costs what passing over none does (faults.md C14). Where the sum leaves 64 bits SQLite takes it as a float, which
-/// is still past the end.
+/// The rows of `range`, oldest first.
 pub(super) fn updates(
     connection: &Connection,
     range: HistoricRange,
 ) -> rusqlite::Result<Vec<HistoricUpdate>> {
+    page(connection, range).map(|(_, rows)| rows)
+}
+
+/// The ids begin with one and have no gaps, and rows are removed from the oldest on: so the offset is an id, and means the
+/// same row for ever, and passing over ten million rows costs what passing over none does (faults.md C14).
+pub(super) fn page(connection: &Connection, range: HistoricRange) -> rusqlite::Result<Page> {
+    // One moment for both questions.
+    let snapshot = connection.unchecked_transaction()?;
+    let first: Option<i64> =
+        snapshot.prepare_cached("SELECT min(id) FROM occupationUpdates")?.query_row([], |row| row.get(0))?;
+    let removed = first.map_or(0, |first| (first - 1).max(0).unsigned_abs());
+    let range = HistoricRange { offset: range.offset.max(removed), ..range };
     let offset = i64::try_from(range.offset).unwrap_or(i64::MAX);
     let count = range.count.min(HistoricRange::MAX_COUNT);
     // CROSS JOIN keeps SQLite from beginning with the smaller tables.
-    let mut statement = connection.prepare_cached(
+    let mut statement = snapshot.prepare_cached(
         "SELECT pcs.name, sources.name, u.datetime, u.occupation
              FROM occupationUpdates u CROSS JOIN pcs ON pcs.id = u.pc CROSS JOIN sources ON sources.id = u.source
-             WHERE u.id >= (SELECT min(id) FROM occupationUpdates) + ?1 ORDER BY u.id LIMIT ?2",
+             WHERE u.id > ?1 ORDER BY u.id LIMIT ?2",
     )?;
-    statement.query_map(params![offset, count], update)?.collect()
+    let rows = statement.query_map(params![offset, count], update)?.collect::<rusqlite::Result<_>>()?;
+    Ok((range, rows))
 }
 
 pub(super) fn update(row: &Row<'_>) -> rusqlite::Result<HistoricUpdate> {

@@ -266,12 +266,12 @@ fn bring(old: &Rows<'_>, new: &Transaction<'_>, is_mended: bool) -> Result<Salva
         let mut source =
             new.prepare("INSERT OR IGNORE INTO sources (id, name, damaged) VALUES (?1, '?' || ?1, 1)")?;
         let mut insert = new.prepare(
-            "INSERT INTO occupationUpdates (pc, source, datetime, occupation) VALUES (?, ?, ?, ?)",
+            "INSERT INTO occupationUpdates (id, pc, source, datetime, occupation) VALUES (?, ?, ?, ?, ?)",
         )?;
         let mut known = (HashSet::new(), HashSet::new());
         // In a mended file nobody knows where these tables begin, which an older release may not have made.
         let counted = if is_mended { None } else { old.counted().filter(|_| old.lacks_first()) };
-        let mut counted_rows = 0;
+        let mut counted_row = 0;
         salvaged.lost += old.each("occupationUpdates", "pc, source, datetime, occupation", |row| {
             let (id, of, by): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let (at, occupation): (Value, Value) = (row.get(3)?, row.get(4)?);
@@ -291,10 +291,12 @@ fn bring(old: &Rows<'_>, new: &Transaction<'_>, is_mended: bool) -> Result<Salva
             if known.1.insert(by) {
                 source.execute([by])?;
             }
-            insert.execute(params![of, by, at, occupation])?;
+            // What comes behind removed rows keeps its place: offsets are ids. The others have the ids that follow.
+            let first = (salvaged.rows == 0 && counted.is_some()).then_some(id);
+            let place = insert.insert(params![first, of, by, at, occupation])?;
             salvaged.rows += 1;
             if counted.is_some_and(|(last, ..)| id <= last) {
-                counted_rows += 1;
+                counted_row = place;
             }
             Ok(())
         })?;
@@ -302,7 +304,7 @@ fn bring(old: &Rows<'_>, new: &Transaction<'_>, is_mended: bool) -> Result<Salva
             salvaged.lost += counted::bring(old, new)?;
             new.execute(
                 "UPDATE counted SET row = ?1, at = ?2, last = ?3, phase = ?4",
-                params![counted_rows, at, last, phase],
+                params![counted_row, at, last, phase],
             )?;
         }
     }

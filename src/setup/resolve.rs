@@ -197,7 +197,7 @@ fn keep(text: &str) -> Result<Option<Duration>, Refusal> {
     }
     let why =
         format!("{} is not between {} and {}", quoted(text), duration::shown(least), duration::shown(most));
-    Err(Refusal::new(why).hint("\"forever\" keeps all"))
+    Err(Refusal::new(why))
 }
 
 fn database(text: &str) -> Result<PathBuf, Refusal> {

@@ -6,6 +6,7 @@ use super::super::{History, Options, Record, open};
 use super::tally::SILENCE;
 use super::*;
 use crate::core::insight::{Slot, Span};
+use crate::core::message::HistoricRange;
 use crate::core::pc::{Occupation, Use};
 use crate::core::source::{Source, Timestamp};
 use crate::core::version::{Version, Versions};
@@ -271,6 +272,13 @@ fn old_rows_are_removed_once_counted_and_what_they_came_to_stays() {
     assert_eq!(count("SELECT max(id) - min(id) FROM occupationUpdates"), 120, "without gaps");
     assert!(count("SELECT min(id & 0xffffffff) FROM pcDays") >= zone::day(now - 31 * day, ZONE));
     assert_eq!(found(&open.connection, now), before);
+    // An offset means the row that it always meant; one before the oldest is taken for that one's.
+    let page =
+        |offset| super::super::reader::page(&open.connection, HistoricRange { offset, count: 2 }).unwrap();
+    let stamps = |offset| page(offset).1.iter().map(|row| row.at.0).collect::<Vec<_>>();
+    assert_eq!((stamps(300), page(300).0.offset), (vec![rows[300].1, rows[301].1], 300));
+    assert_eq!((stamps(5), page(5).0.offset), (vec![rows[279].1, rows[280].1], 279));
+    assert_eq!((stamps(399).len(), stamps(400).len()), (1, 0));
 
     // What comes after is counted once, and a start knows all states, whatever was removed.
     let more = [(0, now + 60, USED), (1, now + 90, FREE)];
@@ -393,7 +401,7 @@ async fn d4_a_salvaged_history_keeps_what_was_counted_of_rows_that_are_no_more()
 fn a_history_of_the_first_schema_gets_the_tables_and_is_counted_from_its_first_row() {
     let dir = Dir::new();
     let mut first = Connection::open(dir.path()).unwrap();
-    let schema = super::super::open::schema::runner();
+    let schema = open::schema::runner();
     schema.set_target(refinery::Target::Version(1)).run(&mut first).unwrap();
     first
         .execute_batch(&format!(
