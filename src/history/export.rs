@@ -70,7 +70,7 @@ impl Export {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next(&mut self) -> Result<Vec<HistoricUpdate>, ExportError> {
+    pub fn next_rows(&mut self) -> Result<Vec<HistoricUpdate>, ExportError> {
         let mut found = Vec::new();
         while found.is_empty() && self.next <= self.last {
             found = self.piece().map_err(|error| {

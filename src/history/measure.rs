@@ -46,11 +46,13 @@ async fn ten_million_rows() {
     history.close(restored.versions, DIGESTS).await.unwrap();
 }
 
-/// What is asked of three years of a campus: 600 PCs in 40 rooms, 10⁷ rows.
+/// What is asked of three years of a campus: 600 PCs in 40 rooms, 10⁷ rows, or as many as `TKBD_MEASURE_ROWS` says.
 #[tokio::test]
 #[ignore = "it writes a gigabyte and takes minutes"]
 async fn what_ten_million_rows_come_to() {
     const BEGUN: i64 = 1_700_000_000;
+    let rows: i64 = std::env::var("TKBD_MEASURE_ROWS").map_or(10_000_000, |rows| rows.parse().unwrap());
+    let apart = 90_000_000 / rows;
     let dir = Dir::new();
     let options = Options::at(&dir.path());
     let (history, restored) = open(&options).unwrap();
@@ -64,8 +66,8 @@ async fn what_ten_million_rows_come_to() {
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
                  INSERT INTO pcs SELECT i, 'pc' || i, 0, 'wf' FROM n;
              DROP INDEX pc_datetime;
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000000)
-                 INSERT INTO occupationUpdates SELECT i, 1 + (i * 7919) % 600, 1, {BEGUN} + i * 9,
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+                 INSERT INTO occupationUpdates SELECT i, 1 + (i * 7919) % 600, 1, {BEGUN} + i * {apart},
                      substr('owfwulflu', 1 + (i * 104729 / 600) % 4 * 2 + ((i * 104729 / 600) % 4 > 0) * -1,
                             1 + ((i * 104729 / 600) % 4 > 0)) FROM n;
              CREATE INDEX pc_datetime ON occupationUpdates (pc, datetime);

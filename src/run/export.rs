@@ -71,7 +71,7 @@ impl<'a> Rows<'a> {
     ) -> Result<(), E> {
         let mut newest = VecDeque::new();
         loop {
-            let rows = self.export.next().map_err(NoRows::from)?;
+            let rows = self.export.next_rows().map_err(NoRows::from)?;
             let passed = self.export.passed();
             if rows.is_empty() {
                 break;
