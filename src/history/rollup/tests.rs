@@ -170,6 +170,9 @@ proptest! {
         // The clock may have been set back: then time has not come further than it had.
         let truth = slowly(&rows, now);
         prop_assert_eq!(found(&connection, now), truth);
+        let changes = "SELECT sum(changes) FROM pcDays";
+        let changes = connection.query_row(changes, [], |row| row.get::<_, i64>(0)).unwrap();
+        prop_assert_eq!(changes, rows.len() as i64, "each row is counted once");
         // What days come to is the sum of their half hours.
         let days = 0..1 << 20;
         let mut sums: BTreeMap<RoomKey, Span> = BTreeMap::new();
