@@ -29,6 +29,7 @@ use tokio::sync::{Notify, watch};
 mod airing;
 mod deliveries;
 mod figures;
+mod insight;
 mod pulse;
 mod reload;
 mod snapshot;
