@@ -35,7 +35,10 @@ impl Row {
     /// Of a room with its seats.
     pub fn new(room: RoomView<'_>, seats: Seats) -> Row {
         let (key, name) = (room.key().clone(), room.name().to_owned());
-        let find = folded(&format!("{name} {key}"));
+        let mut find = folded(&name);
+        if !find.contains(key.as_str()) {
+            find = format!("{find} {key}");
+        }
         let rank = text(seats.rank());
         Row { key, name, tags: room.tags().to_vec(), seats, find, rank }
     }
