@@ -9,6 +9,7 @@ use crate::core::insight::{Counted, Flapping, HalfHour, Idle, Slot, Span, Spent,
 use crate::core::pc::{Occupation, PcName, Use};
 use crate::core::room::RoomKey;
 use crate::core::source::Timestamp;
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{BTreeMap, HashMap};
@@ -58,14 +59,31 @@ impl Insight<'_> {
         self.ask(move |connection| half_hours(connection, &room, &period, now)).await
     }
 
+    /// The date that it is, in the zone of the setup.
+    pub fn date_of(&self, at: Timestamp) -> NaiveDate {
+        zone::date(at.0, self.zone())
+    }
+
+    /// The time from the beginning of one day to the end of another.
+    pub fn days(&self, first: NaiveDate, last: NaiveDate) -> Range<Timestamp> {
+        let zone = self.zone();
+        let start = |day: i64| Timestamp(zone::start(day, zone));
+        start(i64::from(first.to_epoch_days()))..start(i64::from(last.to_epoch_days()) + 1)
+    }
+
     /// How many PCs of a room are usually free, by the half hours of the week; those of which nothing is known are not
-    /// there. What is not over yet does not count.
+    /// there. What is not over yet does not count. Which states are free is marked in the order of [`Occupation::ALL`].
     ///
     /// # Errors
     /// As of [`Insight::half_hours`].
-    pub async fn usual_week(&self, room: RoomKey, period: Range<Timestamp>) -> Result<Vec<Usual>, ReadError> {
+    pub async fn usual_week(
+        &self,
+        room: RoomKey,
+        period: Range<Timestamp>,
+        free: States,
+    ) -> Result<Vec<Usual>, ReadError> {
         let zone = self.zone();
-        self.ask(move |connection| usual_week(connection, &room, &period, zone)).await
+        self.ask(move |connection| usual_week(connection, &room, &period, &free, zone)).await
     }
 
     /// How each room was used, and how many of its PCs at once, over the days in which a time begins and ends and those
@@ -133,6 +151,9 @@ impl Insight<'_> {
     }
 }
 
+/// States that are marked, in the order of [`Occupation::ALL`].
+type States = [bool; Occupation::ALL.len()];
+
 /// The days in which a time lies, by their numbers.
 fn days(period: &Range<Timestamp>, zone: Tz) -> Range<i64> {
     if period.start.0 >= period.end.0 {
@@ -193,6 +214,7 @@ pub(super) fn usual_week(
     connection: &Connection,
     room: &RoomKey,
     period: &Range<Timestamp>,
+    free: &States,
     zone: Tz,
 ) -> rusqlite::Result<Vec<Usual>> {
     let Some(room) = rooms(connection)?.get(room).copied() else { return Ok(Vec::new()) };
@@ -201,7 +223,7 @@ pub(super) fn usual_week(
     for (begin, span) in stored(connection, room, period)? {
         // The last half hour may have begun to be counted.
         if at.is_some_and(|at| begin + HALF_HOUR <= at)
-            && let Some(free) = span.free()
+            && let Some(free) = span.free(free)
         {
             slots.entry(zone::slot(begin, zone)).or_default().push(free);
         }
