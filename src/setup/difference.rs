@@ -52,7 +52,7 @@ impl Setup {
             log,
         } = self;
         table!(differ, "http", *http, new.http, Http,
-            later: [listen, path, tls],
+            later: [listen, path, max_streams, tls],
             now: [hold, channel_expiry, max_channels, idle, head_timeout, max_head, body_timeout, max_body,
                 stalled, answer_timeout, refresh],
             below: [crowd]);

@@ -112,6 +112,8 @@ pub struct Http {
     pub channel_expiry: Duration,
     /// How many channels there may be.
     pub max_channels: usize,
+    /// How many pages may be live at once.
+    pub max_streams: usize,
     /// How long a connection may stand idle between requests.
     pub idle: Duration,
     /// How long the head of a request may take.

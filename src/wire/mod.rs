@@ -17,5 +17,6 @@ pub mod insight;
 pub mod joyce;
 pub mod json;
 pub mod message;
+pub mod page;
 pub mod push;
 pub mod query;
