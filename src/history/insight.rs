@@ -111,7 +111,7 @@ impl Insight<'_> {
     /// As of [`Insight::half_hours`].
     pub async fn flapping(&self, period: Range<Timestamp>, changes: u32) -> Result<Vec<Flapping>, ReadError> {
         let zone = self.zone();
-        self.ask(move |connection| flapping(connection, &days(&period, zone), changes, zone)).await
+        self.ask(move |connection| flapping(connection, &days(&period, zone), changes)).await
     }
 
     /// How far the rows are counted.
@@ -281,9 +281,11 @@ fn pcs(connection: &Connection) -> rusqlite::Result<Vec<(PcName, i64)>> {
 
 pub(super) fn idle(connection: &Connection, days: &Range<i64>, zone: Tz) -> rusqlite::Result<Vec<Idle>> {
     let rooms: HashMap<i64, RoomKey> = rooms(connection)?.into_iter().map(|(key, id)| (id, key)).collect();
-    let mut sums = connection.prepare_cached(
-        "SELECT coalesce(sum(changes), 0), coalesce(sum(used), 0) FROM pcDays WHERE id >= ?1 AND id < ?2",
-    )?;
+    // Most PCs were used, and the first day on which one was tells so.
+    let mut is_used = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM pcDays WHERE id >= ?1 AND id < ?2 AND used > 0)")?;
+    let mut is_seen = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM pcDays WHERE id >= ?1 AND id < ?2 AND changes > 0)")?;
     // Who sat there when the days began may have stayed.
     let mut before = connection.prepare_cached(
         "SELECT occupation FROM occupationUpdates WHERE pc = ?1 AND datetime < ?2
@@ -293,9 +295,8 @@ pub(super) fn idle(connection: &Connection, days: &Range<i64>, zone: Tz) -> rusq
     let begin = zone::start(days.start, zone);
     let mut idle = Vec::new();
     for (pc, id) in pcs(connection)? {
-        let (changes, used): (i64, i64) =
-            sums.query_row([key(id, days.start), key(id, days.end)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if used > 0 {
+        let period = [key(id, days.start), key(id, days.end)];
+        if is_used.query_row(period, |row| row.get(0))? {
             continue;
         }
         let was = before
@@ -306,7 +307,7 @@ pub(super) fn idle(connection: &Connection, days: &Range<i64>, zone: Tz) -> rusq
         }
         let room: Option<i64> = place.query_row([id], |row| row.get(0)).optional()?;
         let room = room.and_then(|room| rooms.get(&room).cloned());
-        idle.push(Idle { pc, room, is_seen: changes > 0 });
+        idle.push(Idle { pc, room, is_seen: is_seen.query_row(period, |row| row.get(0))? });
     }
     Ok(idle)
 }
@@ -315,33 +316,18 @@ pub(super) fn flapping(
     connection: &Connection,
     days: &Range<i64>,
     changes: u32,
-    zone: Tz,
 ) -> rusqlite::Result<Vec<Flapping>> {
-    // Only a day with as many changes can have such an hour.
-    let mut busy = connection
-        .prepare_cached("SELECT id FROM pcDays WHERE id >= ?1 AND id < ?2 AND changes >= ?3 ORDER BY id")?;
-    let mut hours = connection.prepare_cached(
-        "SELECT CAST(datetime / 3600 AS INTEGER) * 3600, count(*) FROM occupationUpdates
-             WHERE pc = ?1 AND datetime >= ?2 AND datetime < ?3 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1",
+    let mut worst = connection.prepare_cached(
+        "SELECT worst, hour FROM pcDays WHERE id >= ?1 AND id < ?2 AND worst >= ?3 ORDER BY worst DESC, id LIMIT 1",
     )?;
     let mut found = Vec::new();
     for (pc, id) in pcs(connection)? {
-        let on: Vec<i64> = busy
-            .query_map(params![key(id, days.start), key(id, days.end), changes.max(1)], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut worst: Option<Flapping> = None;
-        for day in on.into_iter().map(time) {
-            let (from, until) = (zone::start(day, zone), zone::start(day + 1, zone));
-            let hour = hours
-                .query_row([id, from, until], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?)))
-                .optional()?;
-            if let Some((hour, count)) = hour
-                && count >= changes.max(worst.as_ref().map_or(0, |worst| worst.changes + 1))
-            {
-                worst = Some(Flapping { pc: pc.clone(), hour: Timestamp(hour), changes: count });
-            }
-        }
-        found.extend(worst);
+        let hour = worst
+            .query_row(params![key(id, days.start), key(id, days.end), changes.max(1)], |row| {
+                Ok((row.get::<_, u32>(0)?, row.get(1)?))
+            })
+            .optional()?;
+        found.extend(hour.map(|(changes, hour)| Flapping { pc, hour: Timestamp(hour), changes }));
     }
     Ok(found)
 }

@@ -27,6 +27,8 @@ pub struct Utilisation<'a> {
     /// In which days.
     #[serde(flatten)]
     pub period: Period,
+    /// How many rows of the history are not counted yet.
+    pub uncounted: u64,
     /// Each room of which something is known.
     pub rooms: Vec<RoomUsed<'a>>,
 }

@@ -43,6 +43,7 @@ impl Look<'_> {
         let days = self.days(UTILISATION, None)?;
         let insight = self.hub.insight();
         let used = insight.utilisation(insight.days(days.first, days.last)).await.map_err(|error| failed(&error))?;
+        let uncounted = insight.counted().await.map_err(|error| failed(&error))?.behind;
         let snapshot = self.hub.snapshot();
         let rooms = used.iter().filter_map(|of| {
             let room = snapshot.room(of.room.as_str());
@@ -50,7 +51,7 @@ impl Look<'_> {
             let passes = tags.passes(room.as_ref().map(RoomView::tags).unwrap_or_default());
             passes.then(|| RoomUsed::new(of, room.map(|room| room.name())))
         });
-        Ok(Utilisation { period: self.period(&days), rooms: rooms.collect() }.to_json())
+        Ok(Utilisation { period: self.period(&days), uncounted, rooms: rooms.collect() }.to_json())
     }
 
     /// What is asked of one room; none: there is no such room.
