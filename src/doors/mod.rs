@@ -392,7 +392,7 @@ impl Web {
                 Ok(()) => return false,
                 Err(response) => response,
             }
-        } else if page::is_for(&request) {
+        } else if page::is_for(&request, self.joyce.path()) {
             match self.page.serve(connection, &request).await {
                 Ok(()) => return false,
                 Err(response) => response,

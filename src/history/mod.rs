@@ -323,6 +323,7 @@ impl History {
         let Some(handle) = &self.0 else { return Status::default() };
         let mut status = handle.writing.status();
         status.troubles.extend(handle.watching.iter().flat_map(Watching::troubles));
+        status.troubles.extend(handle.rolling.iter().filter_map(Rolling::trouble));
         status
     }
 }

@@ -12,8 +12,9 @@ mod tally;
 mod tests;
 pub(super) mod zone;
 
-use super::Clock;
+use super::open::is_locked;
 use super::sqlite::connect;
+use super::{Clock, Trouble};
 use crate::core::pc::PcName;
 use crate::core::room::RoomKey;
 use chrono_tz::Tz;
@@ -35,6 +36,9 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How long it rests after a step, at least; and when one has failed.
 const REST: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_secs(10);
+
+/// How often another program's lock is in the way before it is told: a minute.
+const LOCKED: u32 = 6;
 
 /// How many rows a step reads at most.
 const ROWS: usize = 5_000;
@@ -76,19 +80,23 @@ enum Order {
 pub(super) struct Rolling {
     orders: mpsc::Sender<Order>,
     zone: watch::Sender<Tz>,
+    /// Why nothing is counted, where it is not.
+    trouble: watch::Receiver<Option<String>>,
 }
 
 impl Rolling {
     /// Starts the thread for the file at `path`. Until it is told how it counts nothing.
     pub(super) fn start(path: &Path) -> io::Result<Rolling> {
         let (orders, told) = mpsc::channel();
+        let (tell, trouble) = watch::channel(None);
         let mut worker = Worker {
             path: path.to_owned(),
             identity: identity(path),
             counting: None,
             open: None,
             removed: None,
-            failed: None,
+            failures: 0,
+            trouble: tell,
         };
         thread::Builder::new().name("history-count".into()).spawn(move || {
             let mut rest = EVERY;
@@ -106,7 +114,7 @@ impl Rolling {
                 rest = worker.work();
             }
         })?;
-        Ok(Rolling { orders, zone: watch::Sender::new(Tz::UTC) })
+        Ok(Rolling { orders, zone: watch::Sender::new(Tz::UTC), trouble })
     }
 
     /// From now on it counts like this.
@@ -119,6 +127,11 @@ impl Rolling {
     /// In whose days it counts.
     pub(super) fn zone(&self) -> Tz {
         *self.zone.borrow()
+    }
+
+    /// What is wrong, if something is.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.trouble.borrow().clone().map(|reason| Trouble::Uncounted { reason })
     }
 
     /// Ends the thread after its step.
@@ -144,8 +157,9 @@ struct Worker {
     open: Option<Open>,
     /// When it has looked last for what is to be removed.
     removed: Option<Instant>,
-    /// What has failed last, until something succeeds.
-    failed: Option<String>,
+    /// How many steps have failed since one succeeded, and why, where that is to be told.
+    failures: u32,
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// The connection that writes what is counted, and what is known.
@@ -170,18 +184,26 @@ impl Worker {
         let begun = Instant::now();
         match self.step(&counting) {
             Ok(has_more) => {
-                self.failed = None;
+                self.failures = 0;
+                self.trouble.send_replace(None);
                 if has_more { begun.elapsed().max(REST) } else { EVERY }
             }
             Err(error) => {
                 self.open = None;
-                let error = error.to_string();
-                if self.failed.as_ref() != Some(&error) {
-                    tracing::warn!(path = %self.path.display(), error, "the history cannot be counted; it is tried again");
+                self.failures += 1;
+                // A lock goes by itself, mostly.
+                if !is_locked(&error) || self.failures >= LOCKED {
+                    self.tell(error.to_string());
                 }
-                self.failed = Some(error);
                 RETRY
             }
+        }
+    }
+
+    fn tell(&self, error: String) {
+        if self.trouble.borrow().as_ref() != Some(&error) {
+            tracing::warn!(path = %self.path.display(), error, "the history cannot be counted; it is tried again");
+            self.trouble.send_replace(Some(error));
         }
     }
 

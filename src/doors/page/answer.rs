@@ -4,9 +4,12 @@ use super::assets::File;
 use crate::doors::http::{Request, Response};
 use crate::page::Language;
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::{StatusCode, header};
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 /// Where a view may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +38,15 @@ pub(super) fn html(
     within: Within,
     body: String,
 ) -> Response {
-    let tag = digest(body.as_bytes());
+    let is_packed = accepts(request, "gzip");
+    let tag = format!("\"{}{}\"", hex(body.as_bytes()), if is_packed { "-gzip" } else { "" });
+    let kind = "text/html; charset=utf-8";
     let response = if status == StatusCode::OK && request.knows(&tag) {
         Response::empty(StatusCode::NOT_MODIFIED)
+    } else if let Some(packed) = is_packed.then(|| gzip(body.as_bytes(), Compression::fast())).flatten() {
+        Response::new(status, kind, packed).with("Content-Encoding", "gzip")
     } else {
-        Response::new(status, "text/html; charset=utf-8", body)
+        Response::new(status, kind, body)
     };
     let policy = match within {
         Within::ItsOwnWindow => policy!("'none'"),
@@ -68,19 +75,14 @@ fn spoken(response: Response, language: Language, tag: String) -> Response {
     response
         .with("Cache-Control", "no-cache")
         .with("ETag", tag)
-        .with("Vary", "Accept-Language")
+        .with("Vary", "Accept-Encoding, Accept-Language")
         .with("Content-Language", language.code())
 }
 
 /// A file of the design. One that was asked for by its edition is never another.
 pub(super) fn asset(request: &Request, file: &File, is_of_edition: bool) -> Response {
-    let accepts = |coding: &str| {
-        let values = request.headers.get_all(header::ACCEPT_ENCODING).into_iter();
-        let mut codings = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        codings.any(|wanted| is_coding(wanted, coding))
-    };
     let packed = [("br", File::brotli as fn(&File) -> Option<Bytes>), ("gzip", File::gzip)];
-    let packed = packed.into_iter().filter(|(coding, _)| accepts(coding));
+    let packed = packed.into_iter().filter(|(coding, _)| accepts(request, coding));
     let packed = packed.filter_map(|(coding, pack)| Some((coding, pack(file)?))).next();
     let tag = match &packed {
         Some((coding, _)) => format!("\"{}-{coding}\"", file.digest),
@@ -106,6 +108,20 @@ pub(super) fn asset(request: &Request, file: &File, is_of_edition: bool) -> Resp
             "Content-Security-Policy",
             "default-src 'none'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'",
         )
+}
+
+/// Packed with gzip.
+pub(super) fn gzip(bytes: &[u8], how: Compression) -> Option<Vec<u8>> {
+    let mut out = GzEncoder::new(Vec::new(), how);
+    out.write_all(bytes).ok()?;
+    out.finish().ok()
+}
+
+/// Whether a client takes a coding.
+fn accepts(request: &Request, coding: &str) -> bool {
+    let values = request.headers.get_all(header::ACCEPT_ENCODING).into_iter();
+    let mut codings = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    codings.any(|wanted| is_coding(wanted, coding))
 }
 
 /// Whether a part of `Accept-Encoding` wants a coding.

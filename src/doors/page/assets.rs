@@ -1,10 +1,9 @@
 //! The files of the design: in the program, and packed once for all who ask. In debug builds they are read from the disk
 //! each time, so that who draws sees at once what is drawn.
 
-use super::answer::hex;
+use super::answer::{gzip, hex};
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -101,11 +100,7 @@ fn kind(name: &str) -> Option<&'static str> {
 impl File {
     /// Packed with gzip, where it is worth it.
     pub(super) fn gzip(&self) -> Option<Bytes> {
-        self.packed(&self.gzip, |bytes| {
-            let mut out = GzEncoder::new(Vec::new(), Compression::best());
-            out.write_all(bytes).ok()?;
-            out.finish().ok()
-        })
+        self.packed(&self.gzip, |bytes| gzip(bytes, Compression::best()))
     }
 
     /// Packed with brotli, where it is worth it.

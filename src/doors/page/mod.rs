@@ -56,20 +56,23 @@ enum Wanted<'a> {
     Worker,
     Favicon,
     Asset(&'a str),
+    /// What is not there.
+    Nothing,
 }
 
-/// Whether a request is for the page. At `/` this is a GET or HEAD that carries no `m`, and comes from what can show a page.
-pub fn is_for(request: &Request) -> bool {
+/// Whether a request is for the page, where Joyce is at `joyce`. At `/` this is a GET or HEAD that carries no `m`, and comes
+/// from what can show a page; so it is where nothing is, and people are told so.
+pub fn is_for(request: &Request, joyce: &str) -> bool {
     match wanted(request.uri.path()) {
-        None => false,
-        Some(Wanted::Overview) => shows_pages(request),
-        Some(_) => true,
+        Wanted::Overview => shows_pages(request),
+        Wanted::Nothing => request.uri.path().trim_matches('/') != joyce && shows_pages(request),
+        _ => true,
     }
 }
 
 /// What is asked for by a path.
-fn wanted(path: &str) -> Option<Wanted<'_>> {
-    Some(match path {
+fn wanted(path: &str) -> Wanted<'_> {
+    match path {
         "/" => Wanted::Overview,
         "/kiosk" => Wanted::Kiosk,
         "/embed" => Wanted::Embed,
@@ -77,11 +80,12 @@ fn wanted(path: &str) -> Option<Wanted<'_>> {
         "/manifest.webmanifest" => Wanted::Manifest,
         "/worker.js" => Wanted::Worker,
         "/favicon.ico" => Wanted::Favicon,
-        path => match path.strip_prefix("/rooms/") {
-            Some(key) => Wanted::Room(key),
-            None => Wanted::Asset(path.strip_prefix("/assets/")?),
+        path => match (path.strip_prefix("/rooms/"), path.strip_prefix("/assets/")) {
+            (Some(key), _) => Wanted::Room(key),
+            (_, Some(name)) => Wanted::Asset(name),
+            _ => Wanted::Nothing,
         },
-    })
+    }
 }
 
 /// Whether a request for `/` is not one of Joyce, which has been there for longer.
@@ -95,7 +99,7 @@ fn shows_pages(request: &Request) -> bool {
     matches!(request.method, Method::GET | Method::HEAD)
         && !names_m
         && query::single(query.as_bytes(), "c") == Ok(None)
-        && (accepts("text/html") || query.is_empty() && accepts("*/*"))
+        && (accepts("text/html") || request.uri.path() == "/" && query.is_empty() && accepts("*/*"))
 }
 
 impl Page {
@@ -111,7 +115,7 @@ impl Page {
     /// # Errors
     /// The answer, where it is none.
     pub async fn serve(&self, connection: &Connection, request: &Request) -> Result<(), Response> {
-        let wanted = wanted(request.uri.path()).unwrap_or(Wanted::Overview);
+        let wanted = wanted(request.uri.path());
         if !matches!(request.method, Method::GET | Method::HEAD) {
             self.hub.health().counts.refused.one(Refusal::PageMethod);
             let refused = Response::text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD");
@@ -132,6 +136,7 @@ impl Page {
             Wanted::Worker => self.asset("scripts/worker.js", request),
             Wanted::Favicon => self.asset("icons/icon-192.png", request),
             Wanted::Asset(name) => self.asset(name, request),
+            Wanted::Nothing => self.missing(request, &self.frame(request, &self.board.now()), false),
         }
     }
 

@@ -374,6 +374,30 @@ async fn the_thread_counts_beside_the_writer_and_is_asked_through_the_reader() {
 }
 
 #[tokio::test]
+async fn a_history_that_cannot_be_counted_is_a_trouble_and_takes_pushes_on() {
+    let dir = Dir::new();
+    let (history, restored): (History, _) = open(&Options::at(&dir.path())).unwrap();
+    Connection::open(dir.path()).unwrap().execute_batch("DROP TABLE countedPcs").unwrap();
+    let record = Record::Push {
+        versions: restored.versions,
+        at: Timestamp(Clock::System.now().0 - 3_600),
+        source: Source::parse("test").unwrap(),
+        states: [(pc(1), USED)].into(),
+    };
+    history.reserve().unwrap().record(record.clone()).durable().await.unwrap();
+    history.count(counting(None));
+    let until = async {
+        while !matches!(history.status().troubles[..], [Trouble::Uncounted { .. }]) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), until).await.unwrap();
+    history.reserve().unwrap().record(record).durable().await.unwrap();
+    assert!(history.status().healthy());
+    history.close(restored.versions, DIGESTS).await.unwrap();
+}
+
+#[tokio::test]
 async fn d4_a_salvaged_history_keeps_what_was_counted_of_rows_that_are_no_more() {
     let day = 86_400;
     let rows: Vec<Told> =
