@@ -174,7 +174,8 @@ impl<'a> Page<'a> {
 
     /// Hours of a day in which a PC was used: with Linux, with Windows, with either.
     fn hours(&self, span: &Span) -> [String; 3] {
-        let hours = |share: Option<f64>| share.map(|share| format!("{:.1}", share * 24.0)).unwrap_or_default();
+        let hours =
+            |share: Option<f64>| share.map(|share| format!("{:.1}", share * 24.0)).unwrap_or_default();
         let [linux, windows] = [System::Linux, System::Windows].map(|system| span.share(system));
         [hours(linux), hours(windows), hours(linux.zip(windows).map(|(linux, windows)| linux + windows))]
     }

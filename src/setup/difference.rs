@@ -1,6 +1,8 @@
 //! Another setup for a daemon that runs: what has changed, and what of it has to wait for the next start.
 
-use super::{Control, Crowd, HistoryFile, Http, Insight, Limits, Log, Metrics, Mirror, Push, Schedule, Setup};
+use super::{
+    Control, Crowd, HistoryFile, Http, Insight, Limits, Log, Metrics, Mirror, Push, Schedule, Setup,
+};
 
 /// What is another than before, by its keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

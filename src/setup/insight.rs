@@ -76,7 +76,10 @@ mod tests {
         let text = format!("[insight]\ntokens = [{{ sha256 = \"{one}\" }}, {{ sha256 = \"{two}\" }}]\n");
         assert_eq!(of(&text).unwrap(), [[0xab; 32], [0xcd; 32]]);
         for (text, says) in [
-            (format!("[insight]\ntokens = [{{ sha256 = \"{one}\" }}, {{ sha256 = \"{one}\" }}]\n"), "already"),
+            (
+                format!("[insight]\ntokens = [{{ sha256 = \"{one}\" }}, {{ sha256 = \"{one}\" }}]\n"),
+                "already",
+            ),
             ("[insight]\ntokens = [{ sha256 = \"hunter2\" }]\n".to_owned(), "wants the token's SHA-256"),
             ("[insight]\ntokens = [{ source = \"a\" }]\n".to_owned(), "unknown key"),
             ("[insight]\ntrusted_proxies = \"0.0.0.0/0\"\n".to_owned(), "voids insight.allow"),

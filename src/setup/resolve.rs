@@ -7,8 +7,8 @@ use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
-    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, insight, metrics, mirror, rooms,
-    rules, seats, timetable, tls, tokens,
+    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, insight, metrics,
+    mirror, rooms, rules, seats, timetable, tls, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;

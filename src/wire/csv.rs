@@ -52,7 +52,9 @@ fn written(cell: &Cell<'_>) -> String {
     match cell {
         Cell::Text(text) => harmless(text),
         Cell::Count(count) => count.to_string(),
-        Cell::Number(Some(number)) => format!("{number:.4}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        Cell::Number(Some(number)) => {
+            format!("{number:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         Cell::Number(None) => String::new(),
     }
 }
@@ -94,20 +96,30 @@ mod tests {
 
     #[test]
     fn no_text_is_a_formula() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n-2", "=HYPERLINK(\"x\",\"y\")", "＝1"] {
+        for text in
+            ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n-2", "=HYPERLINK(\"x\",\"y\")", "＝1"]
+        {
             let table = table(&[text]);
             let cell = table.strip_prefix("what,n\r\n").unwrap().trim_start_matches('"');
             assert!(cell.starts_with('\''), "{text:?}: {table:?}");
         }
         for text in ["a=b", "1-2", "lab-1", "'quoted'", ""] {
-            assert!(!table(&[text]).contains("''") && !table(&[text]).contains(&format!("'{text}")), "{text:?}");
+            assert!(
+                !table(&[text]).contains("''") && !table(&[text]).contains(&format!("'{text}")),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn numbers_are_numbers() {
         let mut table = Table::new(&["a", "b", "c", "d"]);
-        table.row(&[Cell::Count(0), Cell::Number(Some(0.5)), Cell::Number(None), Cell::Number(Some(-1.0 / 3.0))]);
+        table.row(&[
+            Cell::Count(0),
+            Cell::Number(Some(0.5)),
+            Cell::Number(None),
+            Cell::Number(Some(-1.0 / 3.0)),
+        ]);
         assert_eq!(table.into_bytes(), b"a,b,c,d\r\n0,0.5,,-0.3333\r\n");
     }
 }

@@ -103,7 +103,8 @@ fn what_is_routed_is_described_and_told_to_people_and_the_other_way_about() {
     assert!(routed.len() > 5, "{routed:?}");
     // The one that is followed by a key.
     assert!(routed.remove("/api/v1/rooms/"));
-    let forms = ["", ".txt", ".ics", ".svg", "/usual", "/occupancy"].map(|form| format!("/api/v1/rooms/{{key}}{form}"));
+    let forms = ["", ".txt", ".ics", ".svg", "/usual", "/occupancy"]
+        .map(|form| format!("/api/v1/rooms/{{key}}{form}"));
     routed.extend(forms.into_iter().chain(["/api/v1/".into(), "/events".into()]));
     assert_eq!(routed, paths.iter().cloned().collect());
 

@@ -46,7 +46,8 @@ pub(super) fn measure(plan: &Plan<'_>) -> Outcome<Measured> {
     let mut server = server;
     for turn in 0..plan.turns {
         plan.progress(turn, "every page");
-        for (((first, next), size), (_, path)) in first.iter_mut().zip(&mut next).zip(&mut sizes).zip(&pages) {
+        for (((first, next), size), (_, path)) in first.iter_mut().zip(&mut next).zip(&mut sizes).zip(&pages)
+        {
             let (time, _) = get(server.subscribe, path)?;
             first.push(time);
             for _ in 0..plan.or_quick(20, 2) {
@@ -90,7 +91,8 @@ pub(super) fn measure(plan: &Plan<'_>) -> Outcome<Measured> {
         number(counted.as_secs_f64(), 0),
     ));
     let slowest = slowest.into_iter().fold(0.0, f64::max);
-    let goal = Goal::new("10: the slowest answer of all, ms", Bound::AtMost(ASKED), [slowest].into_iter().collect());
+    let goal =
+        Goal::new("10: the slowest answer of all, ms", Bound::AtMost(ASKED), [slowest].into_iter().collect());
     text.push_str(&format!("\n{}", goal::table(&[goal])));
     Ok(Measured { markdown: text, pictures: Vec::new(), right: true })
 }
@@ -118,7 +120,10 @@ fn pages(rows: usize, now: u64) -> [(&'static str, String); 19] {
         ("API: the usual week, 70 days", "/api/v1/rooms/room7/usual".to_owned()),
         ("API: the usual week, all days", format!("/api/v1/rooms/room7/usual?{years}")),
         ("API: occupancy, today", "/api/v1/rooms/room7/occupancy".to_owned()),
-        ("API: occupancy, 31 days", format!("/api/v1/rooms/room7/occupancy?from={}&to={}", date(30 * 86_400), date(0))),
+        (
+            "API: occupancy, 31 days",
+            format!("/api/v1/rooms/room7/occupancy?from={}&to={}", date(30 * 86_400), date(0)),
+        ),
         ("API: history, the first 1,000", "/api/v1/history?limit=1000".to_owned()),
         ("API: history, the last 1,000", format!("/api/v1/history?limit=1000&after={}", rows - 1000)),
         ("API: history, a room's", format!("/api/v1/history?limit=1000&room=room7&after={}", rows / 2)),
@@ -174,8 +179,9 @@ fn wait_until_counted(address: SocketAddrV4) -> Outcome<()> {
 fn get(address: SocketAddrV4, path: &str) -> Outcome<(f64, Vec<u8>)> {
     let begun = Instant::now();
     let mut stream = TcpStream::connect(address)?;
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/html,*/*\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/html,*/*\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

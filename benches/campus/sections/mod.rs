@@ -92,7 +92,9 @@ impl Section {
             }
             Section::Page => "the first request of a page, with its four messages, beside plain hyper",
             Section::Start => "a start with ten million rows of history, and reading them",
-            Section::Insight => "what the pages, plots and tables that look back take with ten million rows of history",
+            Section::Insight => {
+                "what the pages, plots and tables that look back take with ten million rows of history"
+            }
             Section::Slow => "5,000 clients that are slow on purpose, beside 500 good ones",
             Section::Abandoned => {
                 "100,000 channels that nobody asks for again: memory with them, and afterwards"

@@ -42,7 +42,8 @@ impl Look<'_> {
     pub(super) async fn utilisation(&self, tags: &TagFilter) -> Result<String, Refused> {
         let days = self.days(UTILISATION, None)?;
         let insight = self.hub.insight();
-        let used = insight.utilisation(insight.days(days.first, days.last)).await.map_err(|error| failed(&error))?;
+        let used =
+            insight.utilisation(insight.days(days.first, days.last)).await.map_err(|error| failed(&error))?;
         let uncounted = insight.counted().await.map_err(|error| failed(&error))?.behind;
         let snapshot = self.hub.snapshot();
         let rooms = used.iter().filter_map(|of| {

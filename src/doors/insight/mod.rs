@@ -125,7 +125,8 @@ impl Insight {
         (asked.from, asked.to) = (days.first.to_string(), days.last.to_string());
         match Content::find(&self.hub, terms.zone, &asked, &days).await {
             Ok(content) if is_csv => {
-                let name = format!("attachment; filename=\"{}-{}-{}.csv\"", view.name(), asked.from, asked.to);
+                let name =
+                    format!("attachment; filename=\"{}-{}-{}.csv\"", view.name(), asked.from, asked.to);
                 guarded(Response::new(StatusCode::OK, csv::TYPE, content.csv()))
                     .with("Content-Disposition", name)
             }
@@ -143,7 +144,9 @@ impl Insight {
         if terms.tokens.is_empty() {
             return Response::text(StatusCode::FORBIDDEN, why);
         }
-        let line = format!("{why}; a token of insight.tokens lets in from everywhere, as the password with any name");
+        let line = format!(
+            "{why}; a token of insight.tokens lets in from everywhere, as the password with any name"
+        );
         // A browser asks its reader for it.
         Response::text(StatusCode::UNAUTHORIZED, &line)
             .with("WWW-Authenticate", "Basic realm=\"tkbd insight\", charset=\"UTF-8\"")

@@ -120,7 +120,8 @@ fn named(hub: &Hub, mut used: Vec<Utilisation>) -> Vec<(Utilisation, String)> {
     let listed: HashMap<RoomKey, (usize, String)> =
         hub.rooms().into_iter().enumerate().map(|(place, (key, name))| (key, (place, name))).collect();
     used.sort_by_key(|of| listed.get(&of.room).map_or(usize::MAX, |(place, _)| *place));
-    let name = |of: &Utilisation| listed.get(&of.room).map_or_else(|| of.room.to_string(), |(_, name)| name.clone());
+    let name =
+        |of: &Utilisation| listed.get(&of.room).map_or_else(|| of.room.to_string(), |(_, name)| name.clone());
     used.into_iter().map(|of| (name(&of), of)).map(|(name, of)| (of, name)).collect()
 }
 

@@ -57,7 +57,8 @@ impl Shelf {
             timeout(PATIENCE, self.today(hub, room.key())),
             timeout(PATIENCE, self.usual(hub, room.key(), rule))
         );
-        let (past, usual) = (past.ok().flatten().unwrap_or_default(), usual.ok().flatten().unwrap_or_default());
+        let (past, usual) =
+            (past.ok().flatten().unwrap_or_default(), usual.ok().flatten().unwrap_or_default());
         // Below 24 and 60.
         let now = TimeOfDay { hour: sheet.now.hour() as u8, minute: sheet.now.minute() as u8 };
         let weekday = u16::try_from(sheet.now.weekday().num_days_from_monday()).unwrap_or_default();
@@ -71,7 +72,8 @@ impl Shelf {
                 Some(Past { minute, span: half.span })
             })
             .collect();
-        let of_day: Vec<Usual> = usual.iter().filter(|usual| usual.slot.weekday() == weekday).copied().collect();
+        let of_day: Vec<Usual> =
+            usual.iter().filter(|usual| usual.slot.weekday() == weekday).copied().collect();
         let pcs = u32::try_from(room.pcs().count()).unwrap_or(u32::MAX);
         Plots {
             day: schedule(texts, room.schedule(), rule, hours, now),

@@ -64,7 +64,8 @@ impl Ledger {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?))
             })?;
         let mut tally = Tally::at(at, last, phase.unwrap_or_default());
-        let mut pcs = connection.prepare_cached("SELECT id, room, occupation, hour, changes FROM countedPcs")?;
+        let mut pcs =
+            connection.prepare_cached("SELECT id, room, occupation, hour, changes FROM countedPcs")?;
         let mut rows = pcs.query([])?;
         let mut hours = HashMap::new();
         while let Some(row) = rows.next()? {

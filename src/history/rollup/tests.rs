@@ -242,7 +242,11 @@ fn pcs_that_nobody_used_and_pcs_that_flap_are_named() {
         vec![(0, NOON - 100_000, USED), (1, NOON - 90_000, FREE), (2, NOON, FREE), (3, NOON, USED)];
     let flip = |i: i64| if i % 2 == 0 { OFF } else { FREE };
     // The worst hour is not the last, and is counted in several steps, of which some are forgotten.
-    rows.extend((0..30).map(|i| (4, NOON + 60 * i, flip(i))).chain((0..9).map(|i| (4, NOON + 3_600 + 60 * i, flip(i)))));
+    rows.extend(
+        (0..30)
+            .map(|i| (4, NOON + 60 * i, flip(i)))
+            .chain((0..9).map(|i| (4, NOON + 3_600 + 60 * i, flip(i)))),
+    );
     let dir = written(&rows);
     let mut crashes = false;
     let connection = count(&dir, NOON + 86_400, 7, || {

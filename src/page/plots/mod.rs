@@ -7,6 +7,8 @@
 mod hours;
 mod mark;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod today;
 mod week;
 

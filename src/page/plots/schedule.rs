@@ -37,7 +37,13 @@ pub fn schedule(
         let label = fill(texts.plot_now, &[("time", &clock(minute_of(now)))]);
         // It stays within the picture at either end.
         let share = f64::from(hours.behind(minute_of(now))) / f64::from(hours.minutes());
-        let anchor = if share < 0.15 { "start" } else if share > 0.85 { "end" } else { "middle" };
+        let anchor = if share < 0.15 {
+            "start"
+        } else if share > 0.85 {
+            "end"
+        } else {
+            "middle"
+        };
         let x = hours.at(minute_of(now));
         picture += &format!(
             r#"<text class="now" x="{x}" y="{}" text-anchor="{anchor}">{}</text>"#,

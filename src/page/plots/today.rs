@@ -1,7 +1,7 @@
 //! How full a room was today, and what is usual for the rest of the day.
 
 use super::hours::{Hours, clock, minute_of};
-use super::mark::{LABEL, Figure, Hatching, Shade, escaped};
+use super::mark::{Figure, Hatching, LABEL, Shade, escaped};
 use crate::core::insight::{Span, Usual};
 use crate::core::pc::{Occupation, Use};
 use crate::core::schedule::TimeOfDay;
@@ -73,7 +73,9 @@ pub fn today(
     let down = |count: f64| f64::from(TOP) + f64::from(TALL) * (1.0 - count / most);
     let now_at = minute_of(now);
     // The present half hour is known up to now.
-    let end = |minute: u16| if (minute..minute + 30).contains(&now_at) { now_at.max(minute + 2) } else { minute + 30 };
+    let end = |minute: u16| {
+        if (minute..minute + 30).contains(&now_at) { now_at.max(minute + 2) } else { minute + 30 }
+    };
     let shape = |shade: Shade, upper: fn(&Parts) -> f64| {
         let steps = parts.iter().map(|part| (part.minute, end(part.minute), upper(part)));
         shade.shape(ID, "path", &format!(r#"d="{}""#, area(steps, hours, TOP + TALL, &down)))

@@ -4,7 +4,7 @@
 //! usual, and the light area reaches as far as one may be lucky in one week of four.
 
 use super::hours::{Hours, clock, minute_of};
-use super::mark::{LABEL, Figure, Hatching, Shade, escaped};
+use super::mark::{Figure, Hatching, LABEL, Shade, escaped};
 use super::today::{area, line, whole};
 use crate::core::insight::{Slot, Usual};
 use crate::core::schedule::TimeOfDay;
@@ -64,7 +64,9 @@ pub fn week(texts: &Texts, week: Week<'_>, hours: Hours) -> String {
     let picture = [
         inner,
         "</svg>".to_owned(),
-        format!(r#"<g class="day" text-anchor="end">{names}</g><g class="few" text-anchor="middle">{counts}</g>"#),
+        format!(
+            r#"<g class="day" text-anchor="end">{names}</g><g class="few" text-anchor="middle">{counts}</g>"#
+        ),
         format!(
             r#"<text class="count" x="100%" y="{}" text-anchor="end">{}</text>"#,
             TOP - 5,
