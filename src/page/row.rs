@@ -141,13 +141,27 @@ impl Markup<'_> {
         fill(self.t.free_of, &[("pcs", &self.row.seats.pcs.to_string())])
     }
 
-    /// The free PCs by their system, those that there are.
-    fn systems(&self) -> Vec<String> {
+    /// The free PCs by their system, those that there are: how it is looked at, and what is said.
+    fn systems(&self) -> Vec<(&'static str, String)> {
         let free = self.row.seats.free;
-        let all =
-            [(free.linux, self.t.on_linux), (free.windows, self.t.on_windows), (free.other, self.t.on_other)];
-        let some = all.into_iter().filter(|(count, _)| *count > 0);
-        some.map(|(count, text)| fill(text, &[("n", &count.to_string())])).collect()
+        let all = [
+            ("linux", free.linux, self.t.on_linux),
+            ("windows", free.windows, self.t.on_windows),
+            ("other", free.other, self.t.on_other),
+        ];
+        let some = all.into_iter().filter(|(_, count, _)| *count > 0);
+        some.map(|(system, count, text)| (system, fill(text, &[("n", &count.to_string())]))).collect()
+    }
+
+    /// The same as parts of a bar of all PCs, from where to where in hundredths: always all three, which styles tell
+    /// apart by their place.
+    fn bar(&self) -> [(u32, u32); 3] {
+        let Seats { free, pcs, .. } = self.row.seats;
+        let part = |count: u32| {
+            (u64::from(count) * 100).checked_div(u64::from(pcs)).map_or(0, |part| part.min(100) as u32)
+        };
+        let (linux, windows, other) = (part(free.linux), part(free.linux + free.windows), part(free.all()));
+        [(0, linux), (linux, windows), (windows, other)]
     }
 
     fn until(&self) -> String {
@@ -231,7 +245,7 @@ pub(super) mod tests {
             }
         }
         let class = row("a", [1, 0, 0], reserved(None));
-        assert!(words(&class, English).ends_with("Reserved for the rest of the day Calculus Algebra"));
+        assert!(words(&class, English).ends_with("Reserved for the rest of the day Calculus, Algebra"));
         let painters = row("a", [1, 0, 0], closed("Painters", None));
         assert!(words(&painters, Dutch).ends_with("Gesloten voor de rest van de dag Painters"));
         let shut = row("a", [1, 0, 0], closed("Closed", Some(at(8, 0))));
@@ -239,9 +253,24 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_name_cannot_leave_the_place_it_stands_in() {
+        let html = |name: &str, by: &str| {
+            let room = Room::Reserved { by: vec![by.to_owned()], until: None };
+            let seats = row("a", [1, 0, 0], room).seats;
+            Row::of(RoomKey::parse("a").unwrap(), name.to_owned(), Vec::new(), seats).html(Language::English)
+        };
+        let usual = html("Name", "Class");
+        let odd = html("\"'><script>alert(2)</script>&amp;", "</bdi></li><script>alert(1)</script>");
+        for mark in ['<', '>', '"', '\''] {
+            assert_eq!(odd.matches(mark).count(), usual.matches(mark).count(), "{mark} in {odd}");
+        }
+        assert!(odd.contains("&#34;&#39;&#62;&#60;script&#62;alert(2)&#60;/script&#62;&#38;amp;"), "{odd}");
+    }
+
+    #[test]
     fn a_row_tells_only_of_systems_that_are_there() {
         let mixed = row("a", [3, 4, 5], Room::Open { until: Until::DayEnds });
-        assert!(words(&mixed, Language::English).contains("12 of 20 free 3 Linux · 4 Windows · 5 off"));
+        assert!(words(&mixed, Language::English).contains("12 of 20 free 3 Linux 4 Windows 5 off"));
         let linux = row("a", [3, 0, 0], Room::Open { until: Until::DayEnds });
         assert!(words(&linux, Language::German).contains("3 von 11 frei 3 Linux ganztags"));
     }
