@@ -6,7 +6,7 @@ use crate::core::version::{Version, Versions};
 use crate::doors::http::Places;
 use crate::doors::ingest::Ingest;
 use crate::doors::joyce::Joyce;
-use crate::doors::{Porch, Web, api, events, health};
+use crate::doors::{Porch, Web, api, events, health, page};
 use crate::feeds::master::{self, BadAddress};
 use crate::feeds::timetable::task;
 use crate::health::Condition;
@@ -29,6 +29,7 @@ pub(crate) mod backup;
 pub(crate) mod ceiling;
 mod control;
 pub(crate) mod descriptors;
+pub(crate) mod export;
 mod mirror;
 mod reload;
 mod supervisor;
@@ -116,6 +117,7 @@ pub async fn run(
     let certificates = tls::open(&setup)?;
     let (history, restored) = open_history(&setup, listeners.succeeds).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
+    hub.count_history(setup.timezone, setup.history.keep);
     let conditions = &hub.health().conditions;
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);
@@ -242,6 +244,12 @@ fn open_doors(
         places: Places::new(connections),
         api: api::Api::new(hub.clone(), doors.api.subscribe()),
         events: events::Events::new(hub.clone(), porch.clone()),
+        page: page::Page::new(
+            hub.clone(),
+            doors.page.subscribe(),
+            Places::new(setup.http.max_streams),
+            porch.clone(),
+        ),
         porch: porch.clone(),
     });
     for listener in listeners.http {

@@ -15,14 +15,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rings of ours each ring may name, besides itself. A new ring gets its line here first.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("core", &[]),
     // All tell it how they are doing, and it asks nobody.
     ("health", &[]),
     ("wire", &["core"]),
     ("history", &["core", "health"]),
     ("hub", &["core", "health", "history"]),
-    ("doors", &["core", "health", "wire", "hub"]),
+    // What people see, of core types: told the time, as core is.
+    ("page", &["core", "wire"]),
+    ("doors", &["core", "health", "wire", "hub", "page"]),
     // A mirror is a client of its master.
     ("feeds", &["core", "health", "wire", "hub", "client"]),
     ("setup", &["core"]),

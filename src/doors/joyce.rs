@@ -41,6 +41,11 @@ impl Joyce {
         Joyce { hub, path: path.trim_matches('/').to_owned(), waiting, unsent, porch }
     }
 
+    /// Where it is, without slashes around it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Takes a plain request that asks something of a channel. One that does not, or is bad, is left to
     /// be read with all there is to it.
     pub fn plain(&self, target: Target<'_>) -> Option<Asked> {
@@ -364,7 +369,7 @@ impl Client {
         for message in reply.messages.iter() {
             let Body::HistoricUpdates(range) = message.body() else { continue };
             let text = match self.door.hub.updates(*range).await {
-                Ok(updates) => wire::message::historic_updates(*range, &updates),
+                Ok((range, updates)) => wire::message::historic_updates(range, &updates),
                 Err(error) => {
                     tracing::warn!(%error, "the history cannot be read; a client goes without");
                     Bytes::new()

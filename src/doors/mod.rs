@@ -9,7 +9,7 @@ pub mod health;
 pub mod http;
 pub mod ingest;
 pub mod joyce;
-mod page;
+pub mod page;
 
 use crate::core::origins::Origin;
 use crate::core::slack::Slack;
@@ -205,6 +205,8 @@ pub struct Web {
     pub api: api::Api,
     /// And for those that only listen.
     pub events: events::Events,
+    /// And for people.
+    pub page: page::Page,
     /// What all doors are given.
     pub porch: Porch,
 }
@@ -385,8 +387,11 @@ impl Web {
                 Ok(()) => return false,
                 Err(response) => response,
             }
-        } else if page::is_for(&request) {
-            page::index(&request)
+        } else if page::is_for(&request, self.joyce.path()) {
+            match self.page.serve(connection, &request).await {
+                Ok(()) => return false,
+                Err(response) => response,
+            }
         } else {
             let wait = self.terms.borrow().wait;
             match self.joyce.answer(connection, &request, *held, origin, wait).await {

@@ -1,6 +1,7 @@
 //! Every key, what it means, its default and its bounds. The reasons stand in `setups/example.toml`,
 //! where the people who change the figures read them.
 
+use super::duration;
 use super::mistake::{Refusal, SetupError};
 use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
@@ -89,6 +90,7 @@ fn http(ask: &mut Reader) -> Http {
         hold: ask.duration("http.hold", seconds(20), milliseconds(100)..=minutes(10)),
         channel_expiry: ask.duration("http.channel_expiry", minutes(5), milliseconds(100)..=hours(24)),
         max_channels: ask.count("http.max_channels", 50_000, 1..=1_000_000),
+        max_streams: ask.count("http.max_streams", 10_000, 1..=1_000_000),
         idle: ask.duration("http.idle", seconds(120), patience(hours(1))),
         head_timeout: ask.duration("http.head_timeout", seconds(10), patience(minutes(5))),
         // hyper does not take less than 8 KiB.
@@ -161,12 +163,20 @@ fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
 
 fn path(text: &str) -> Result<String, Refusal> {
     // What else is answered on this port.
-    const TAKEN: [(&str, &str); 5] = [
+    const TAKEN: [(&str, &str); 13] = [
         ("healthz", "tells how it is doing"),
         ("readyz", "tells how it is doing"),
         ("metrics", "tells how it is doing"),
         ("api", "answers programs"),
         ("events", "answers programs"),
+        ("rooms", "shows a room"),
+        ("kiosk", "shows rooms"),
+        ("embed", "shows rooms"),
+        ("live", "tells the page what changes"),
+        ("assets", "has the files of the page"),
+        ("manifest.webmanifest", "has the files of the page"),
+        ("worker.js", "has the files of the page"),
+        ("favicon.ico", "has the files of the page"),
     ];
     let fits = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}%".contains(&b));
     if !fits || text.len() > 200 {
@@ -191,7 +201,24 @@ fn history(ask: &mut Reader) -> HistoryFile {
         db: ask.parsed("history.db", "a path in quotes", "history.sqlite3".into(), database),
         backlog: ask.count("history.backlog", 16_384, 1..=10_000_000),
         acknowledge_within: ask.duration("history.acknowledge_within", seconds(5), patience(minutes(1))),
+        keep: ask.parsed("history.keep", "a duration in quotes, as \"365d\"", None, keep),
     }
+}
+
+/// For ever, or a time that is long enough for what is counted of single PCs, and for a backlog that waits for a disk.
+fn keep(text: &str) -> Result<Option<Duration>, Refusal> {
+    const BOUNDS: [u64; 2] = [7, 36_500];
+    if text == "forever" {
+        return Ok(None);
+    }
+    let span = duration::parse(text)?;
+    let [least, most] = BOUNDS.map(|days| Duration::from_secs(days * 86_400));
+    if (least..=most).contains(&span) {
+        return Ok(Some(span));
+    }
+    let why =
+        format!("{} is not between {} and {}", quoted(text), duration::shown(least), duration::shown(most));
+    Err(Refusal::new(why))
 }
 
 fn database(text: &str) -> Result<PathBuf, Refusal> {

@@ -18,7 +18,7 @@ use crate::hub::Hub;
 use crate::wire::api::{ByKey, Json, Schedule, States, TagRooms, Tags, events};
 use chrono::Utc;
 use chrono_tz::Tz;
-use hyper::{Method, StatusCode, header};
+use hyper::{Method, StatusCode};
 use question::Question;
 use rooms::Today;
 use sha2::{Digest, Sha256};
@@ -207,13 +207,7 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// An answer that may be kept, and is asked for again with its tag; not rendered where the client has it.
 fn tagged(request: &Request, tag: String, render: impl FnOnce() -> Response) -> Response {
-    // Weak comparison, as RFC 9110 (section 13.1.2) wants it here.
-    let is_known = request.headers.get_all(header::IF_NONE_MATCH).into_iter().any(|value| {
-        let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        let bare = |tag: &str| tag.trim_start_matches("W/").to_owned();
-        tags.into_iter().any(|known| known == "*" || bare(known) == bare(&tag))
-    });
-    let response = if is_known { Response::empty(StatusCode::NOT_MODIFIED) } else { render() };
+    let response = if request.knows(&tag) { Response::empty(StatusCode::NOT_MODIFIED) } else { render() };
     response
         .with("Cache-Control", "no-cache")
         .with("ETag", tag)

@@ -1,0 +1,26 @@
+//! What people see: core types become HTML and texts in three languages. Pure: it is told the time, and does no I/O.
+//!
+//! `design/` is what a designer needs: templates, styles, scripts and icons, with a page on what they agree upon.
+//! Who serves it is `doors/page`.
+
+mod embed;
+mod filter;
+mod frame;
+mod kiosk;
+mod language;
+mod missing;
+mod overview;
+mod room;
+mod row;
+mod search;
+pub mod texts;
+
+pub use embed::Embed;
+pub use filter::{Filter, PageQuery};
+pub use frame::Frame;
+pub use kiosk::Kiosk;
+pub use language::Language;
+pub use missing::Missing;
+pub use overview::{Overview, Shown};
+pub use room::{Plots, RoomPage};
+pub use row::Row;

@@ -1,0 +1,146 @@
+//! The overview: one answer, and the rooms, best first.
+
+use super::filter::{Filter, system_code};
+use super::frame::Frame;
+use super::row::Row;
+use super::texts::{Texts, fill};
+use crate::core::seats::Room;
+use crate::core::tag::Tag;
+use crate::wire::api::clock;
+use askama::Template;
+
+/// So many rooms are shown to who does not ask for all: the first view is to be there at once.
+const ROWS: usize = 60;
+
+/// For how long a seat may be wanted, in minutes.
+const LASTING: [u16; 5] = [30, 60, 90, 120, 240];
+
+/// A row, and its HTML in the language of the view.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The row.
+    pub row: &'a Row,
+    /// As HTML.
+    pub html: &'a str,
+}
+
+/// The room that can be used first.
+#[derive(Debug)]
+pub(super) struct Soonest<'a> {
+    /// Its key.
+    pub(super) key: &'a str,
+    /// What people call it.
+    pub(super) name: &'a str,
+    /// What says when.
+    pub(super) text: String,
+}
+
+/// The seats that a reader can have, and the rooms they are in.
+#[derive(Debug)]
+pub(super) struct Choice<'a> {
+    /// How many seats.
+    pub(super) seats: u32,
+    /// In how many rooms.
+    pub(super) rooms: u32,
+    /// The rooms that pass the filter, best first.
+    pub(super) rows: Vec<Shown<'a>>,
+    /// Where there is no seat: the room that can be used first.
+    pub(super) soonest: Option<Soonest<'a>>,
+}
+
+impl<'a> Choice<'a> {
+    /// Of these rows, whatever their order is.
+    pub(super) fn of(rows: &[Shown<'a>], frame: &Frame) -> Choice<'a> {
+        let (filter, now) = (&frame.query.filter, frame.time());
+        let mut passing: Vec<Shown<'a>> =
+            rows.iter().copied().filter(|shown| filter.passes(shown.row, now)).collect();
+        passing.sort_by(|a, b| a.row.order().cmp(&b.row.order()));
+        let seats = passing.iter().map(|shown| filter.seats(shown.row));
+        let (seats, rooms) =
+            seats.filter(|seats| *seats > 0).fold((0, 0), |(sum, count), seats| (sum + seats, count + 1));
+        let opens = |shown: &Shown<'a>| match &shown.row.seats.room {
+            Room::Reserved { until: Some(at), .. } | Room::Closed { until: Some(at), .. } => {
+                Some((shown.row, *at))
+            }
+            _ => None,
+        };
+        let wanted = rows.iter().filter(|shown| seats == 0 && filter.passes_but_for_minutes(shown.row));
+        let with_seats = wanted.filter(|shown| shown.row.seats.free.all() > 0);
+        let soonest =
+            with_seats.filter_map(opens).min_by(|(a, at), (b, bt)| (at, &a.find).cmp(&(bt, &b.find)));
+        let soonest = soonest.map(|(row, at)| Soonest {
+            key: row.key.as_str(),
+            name: row.called(frame.language),
+            text: fill(frame.texts().soonest, &[("time", &clock(at))]),
+        });
+        Choice { seats, rooms, rows: passing, soonest }
+    }
+}
+
+/// The overview.
+#[derive(Template)]
+#[template(path = "overview.html")]
+pub struct Overview<'a> {
+    frame: &'a Frame,
+    t: &'static Texts,
+    choice: Choice<'a>,
+    /// All tags there are.
+    tags: &'a [Tag],
+    /// How many rooms pass the filter.
+    all: usize,
+}
+
+impl<'a> Overview<'a> {
+    /// Of all rooms.
+    pub fn new(frame: &'a Frame, rows: &[Shown<'a>], tags: &'a [Tag]) -> Overview<'a> {
+        let mut choice = Choice::of(rows, frame);
+        let all = choice.rows.len();
+        if !frame.query.all {
+            choice.rows.truncate(ROWS);
+        }
+        Overview { frame, t: frame.texts(), choice, tags, all }
+    }
+
+    /// As HTML.
+    pub fn html(&self) -> String {
+        // Writing to memory cannot fail.
+        self.render().unwrap_or_default()
+    }
+
+    fn filter(&self) -> &Filter {
+        &self.frame.query.filter
+    }
+
+    fn answer(&self) -> String {
+        self.t.answer(self.choice.seats, self.choice.rooms)
+    }
+
+    fn is_tag(&self, tag: &Tag) -> bool {
+        self.filter().tags.contains(tag)
+    }
+
+    fn is_system(&self, code: &str) -> bool {
+        self.filter().system.map(system_code).unwrap_or_default() == code
+    }
+
+    /// Which minutes can be chosen: those that are usual, and those that were asked for.
+    fn lasting(&self) -> Vec<(u16, String, bool)> {
+        let chosen = self.filter().minutes;
+        let mut all = LASTING.to_vec();
+        all.extend(chosen.filter(|minutes| !LASTING.contains(minutes)));
+        all.sort_unstable();
+        all.into_iter().map(|minutes| (minutes, self.t.lasting(minutes), chosen == Some(minutes))).collect()
+    }
+
+    fn is_filtered(&self) -> bool {
+        *self.filter() != Filter::default()
+    }
+
+    /// Leads to all rooms that pass the filter.
+    fn everything(&self) -> Option<(String, String)> {
+        let mut query = self.frame.query.clone();
+        query.all = true;
+        let text = || fill(self.t.rooms_all, &[("n", &self.all.to_string())]);
+        (self.all > self.choice.rows.len()).then(|| (format!("/{}", query.text()), text()))
+    }
+}
