@@ -139,6 +139,13 @@ impl Site {
         }
     }
 
+    /// How many seats of a room can be had, as the API says.
+    pub(crate) fn usable(&self, key: &str) -> u64 {
+        let room = self.daemon.ask(&Request::get(&format!("/api/v1/rooms/{key}"))).json();
+        let seats = if room["seats"].is_object() { &room["seats"] } else { &room };
+        seats["usable"].as_u64().unwrap_or_else(|| panic!("{room}"))
+    }
+
     /// A figure of `/metrics`.
     pub(crate) fn figure(&self, name: &str) -> f64 {
         let response = self.daemon.ask(&Request::get("/metrics"));

@@ -3,6 +3,7 @@
 use crate::campus::{Site, pc};
 use crate::common::relay::Relay;
 use crate::driver::Browser;
+use crate::filters::choose;
 use crate::view::{LINK, is_marked, mark, row, rows, until_down, until_live, until_row};
 use std::net::TcpListener;
 
@@ -58,19 +59,10 @@ fn a_link_that_is_cut_comes_back_and_a_push_is_seen_again() {
     for (n, usable) in [(1, "wu"), (1, "lf"), (1, "o")] {
         relay.cut();
         site.daemon.set(&pc("lab1", n), usable);
-        let expected = site_usable(&site, "lab1");
-        until_row(&browser, "lab1", "usable", &expected);
+        until_row(&browser, "lab1", "usable", &site.usable("lab1").to_string());
         until_live(&browser);
     }
     assert!(is_marked(&browser));
-}
-
-/// What the daemon itself says.
-fn site_usable(site: &Site, key: &str) -> String {
-    let page = site.daemon.ask(&crate::common::Request::get("/").header("Accept", "text/html"));
-    let text = page.text();
-    let from = text.split(&format!("id=\"room-{key}\"")).nth(1).unwrap();
-    from.split("data-usable=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
 #[test]
@@ -133,8 +125,9 @@ fn offline_a_page_that_was_never_seen_is_no_error_of_the_browser() {
         !browser.is("document.body.id === 'neterror' || location.protocol === 'chrome-error:'"),
         "the browser's own"
     );
-    let text = browser.text("document.body.innerText");
-    assert!(text.to_lowercase().contains("offline"), "{text}");
+    let told = until_down(&browser);
+    assert!(tells(&told, &site), "{told:?} says as of when");
+    assert!(!rows_or_pcs(&browser).is_empty(), "the rooms that are known");
 }
 
 #[test]
@@ -145,7 +138,7 @@ fn a_filter_counts_while_the_link_is_down() {
     until_live(&browser);
     site.daemon.terminate();
     until_down(&browser);
-    browser.click("#filters input[name=tag][value=east]");
+    choose(&browser, "tag", "east");
     crate::view::until_rows(&browser, &["cafe", "lab1"]);
     assert_eq!(row(&browser, "lab1", "usable"), "5");
     site.daemon.restart();

@@ -25,7 +25,8 @@ pub(crate) fn site() -> Site {
 
 pub(crate) const LONG_ARABIC: &str =
     "قاعة الحاسوب الكبرى لكلية العلوم الطبيعية والرياضيات وعلوم الحاسوب — الطابق الأرضي";
-pub(crate) const LONG_DUTCH: &str = "Gemeenschappelijk computerpracticumlokaal Arbeidsongeschiktheidsverzekeringsmaatschappijgeschiedenis, begane grond";
+pub(crate) const LONG_DUTCH: &str =
+    "Gemeenschappelijk computerpracticumlokaal Arbeidsongeschiktheidsverzekeringsmaatschappij, bg";
 
 /// In a language, and loaded until it is live, where it is.
 pub(crate) fn open(browser: &Browser, path: &str, is_live: bool, language: &str) {

@@ -2,6 +2,7 @@
 
 use crate::campus::{Site, pc};
 use crate::driver::{Browser, Wanted};
+use crate::filters::choose;
 use crate::view::{answer, row, rows};
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ fn without_scripts_the_rooms_are_there_and_the_form_chooses_among_them() {
     assert_eq!(row(&browser, "shut", "state"), "closed");
     assert_eq!(row(&browser, "cafe", "until"), site.clock(30));
 
-    browser.click("#filters input[name=tag][value=west]");
-    browser.click("#filters select[name=system] option[value=windows]");
+    choose(&browser, "tag", "west");
+    choose(&browser, "system", "windows");
     browser.write("#q", "room");
     browser.click("#filters button");
     browser.until("the filter in the URL", "location.search.includes('tag=west')");

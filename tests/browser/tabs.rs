@@ -93,16 +93,9 @@ fn tabs_of_two_languages_are_both_told_in_their_own() {
     until_live(&browser);
     browser.until(
         "the same change",
-        &format!("document.getElementById('room-lab1').dataset.usable === '{}'", usable(&site)),
+        &format!("document.getElementById('room-lab1').dataset.usable === '{}'", site.usable("lab1")),
     );
     assert_ne!(browser.text(text), german);
-}
-
-fn usable(site: &Site) -> u64 {
-    let response = site.daemon.ask(&crate::common::Request::get("/api/v1/rooms/lab1"));
-    let room = response.json();
-    let seats = room["seats"].as_object().or_else(|| room.as_object()).unwrap();
-    seats.get("usable").and_then(serde_json::Value::as_u64).unwrap_or_else(|| panic!("{room}"))
 }
 
 #[test]

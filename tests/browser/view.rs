@@ -69,12 +69,16 @@ pub(crate) fn answer(browser: &Browser) -> String {
     browser.text("document.querySelector('#answer').textContent.trim()")
 }
 
-/// How many seats and rooms the answer must tell, counted from what is to be seen.
+/// How many seats and rooms the answer must tell, counted from what is to be seen: where a system is asked for, the
+/// seats that have it.
 pub(crate) fn counted(browser: &Browser) -> (u64, u64) {
-    let open = "[...document.querySelectorAll('#rooms > li.room')].filter(row => row.checkVisibility()).map(row => +row.dataset.usable)";
-    let counted = browser.value(&format!(
-        "(usable => [usable.reduce((a, b) => a + b, 0), usable.filter(n => n > 0).length])({open})"
-    ));
+    let counted = browser.run(
+        "const system = new URLSearchParams(location.search).get('system') || 'usable';
+         const rows = [...document.querySelectorAll('#rooms > li.room')].filter(row => row.checkVisibility() && +row.dataset.usable);
+         const seats = rows.map(row => +row.dataset[system]).filter(Boolean);
+         return [seats.reduce((a, b) => a + b, 0), seats.length];",
+        &[],
+    );
     (counted[0].as_u64().unwrap(), counted[1].as_u64().unwrap())
 }
 
