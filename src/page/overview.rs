@@ -144,3 +144,91 @@ impl<'a> Overview<'a> {
         (self.all > self.choice.rows.len()).then(|| (format!("/{}", query.text()), text()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::filter::PageQuery;
+    use super::super::language::Language;
+    use super::super::row::tests::{at, closed, reserved, row};
+    use super::*;
+    use crate::core::seats::Until;
+    use chrono::TimeZone;
+    use chrono_tz::Europe::Amsterdam;
+
+    fn frame(query: &str) -> Frame {
+        let query = PageQuery::read(query);
+        Frame {
+            language: query.language.unwrap_or_default(),
+            query,
+            path: "/".into(),
+            now: Amsterdam.with_ymd_and_hms(2026, 11, 23, 12, 0, 0).unwrap(),
+            edition: "0".into(),
+            told: "0.0".into(),
+        }
+    }
+
+    fn choice<T>(rows: &[Row], query: &str, told: impl Fn(&Choice<'_>) -> T) -> T {
+        let shown: Vec<Shown<'_>> = rows.iter().map(|row| Shown { row, html: "" }).collect();
+        told(&Choice::of(&shown, &frame(query)))
+    }
+
+    fn open(until: Until) -> Room {
+        Room::Open { until }
+    }
+
+    #[test]
+    fn the_answer_counts_the_seats_that_can_be_had_as_they_are_wanted() {
+        let rows = [
+            row("a", [2, 3, 4], open(Until::DayEnds)),
+            row("b", [0, 5, 0], open(Until::Reserved(at(12, 30)))),
+            row("c", [9, 9, 9], reserved(Some(at(13, 0)))),
+            row("d", [0, 0, 0], open(Until::DayEnds)),
+            row("e", [0, 0, 7], closed("Closed", None)),
+        ];
+        for (query, seats, rooms, keys) in [
+            ("", 14, 2, "a b d c e"),
+            ("system=linux", 2, 1, "a c"),
+            ("system=windows", 8, 2, "a b c"),
+            ("minutes=60", 9, 1, "a d"),
+            ("minutes=30&system=windows", 8, 2, "a b"),
+            ("q=B", 5, 1, "b"),
+            ("tag=east", 0, 0, ""),
+        ] {
+            choice(&rows, query, |choice| {
+                let shown: Vec<&str> = choice.rows.iter().map(|shown| shown.row.key.as_str()).collect();
+                assert_eq!(
+                    (choice.seats, choice.rooms, shown.join(" ").as_str()),
+                    (seats, rooms, keys),
+                    "{query}"
+                );
+                assert!((choice.soonest.is_some()) <= (seats == 0), "{query}");
+            });
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_seat_the_first_to_be_free_is_named() {
+        let rows = [
+            row("late", [1, 1, 1], reserved(Some(at(15, 0)))),
+            row("soon", [1, 0, 0], closed("Closed", Some(at(12, 35)))),
+            row("full", [0, 0, 0], reserved(Some(at(12, 10)))),
+            row("never", [5, 5, 5], closed("Closed", None)),
+        ];
+        let told = |query: &str| {
+            choice(&rows, query, |choice| {
+                choice.soonest.as_ref().map(|soonest| format!("{} {}", soonest.text, soonest.name))
+            })
+        };
+        assert_eq!(told("").as_deref(), Some("The first is free again at 12:35: SOON"));
+        assert_eq!(told("lang=nl").as_deref(), Some("De eerste is weer vrij om 12:35: SOON"));
+        assert_eq!(told("system=windows").as_deref(), Some("The first is free again at 15:00: LATE"));
+        assert_eq!(told("minutes=30").as_deref(), Some("The first is free again at 12:35: SOON"));
+        assert_eq!(told("q=never"), None);
+        let html = Overview::new(&frame("lang=de"), &[], &[]).html();
+        assert!(
+            html.contains("Jetzt ist kein Platz frei") && html.contains("So einen Raum gibt es nicht"),
+            "{html}"
+        );
+        assert_eq!(frame("lang=de").language, Language::German);
+    }
+}

@@ -34,13 +34,16 @@ pub struct Row {
 impl Row {
     /// Of a room with its seats.
     pub fn new(room: RoomView<'_>, seats: Seats) -> Row {
-        let (key, name) = (room.key().clone(), room.name().to_owned());
+        Row::of(room.key().clone(), room.name().to_owned(), room.tags().to_vec(), seats)
+    }
+
+    fn of(key: RoomKey, name: String, tags: Vec<Tag>, seats: Seats) -> Row {
         let mut find = folded(&name);
         if !find.contains(key.as_str()) {
             find = format!("{find} {key}");
         }
         let rank = text(seats.rank());
-        Row { key, name, tags: room.tags().to_vec(), seats, find, rank }
+        Row { key, name, tags, seats, find, rank }
     }
 
     /// Rows in this order begin with the best.
@@ -61,7 +64,8 @@ impl Row {
 
     /// What people call it, in a language: PCs that no rule places are in no room of that name.
     pub fn called(&self, language: Language) -> &str {
-        let is_none = self.key == RoomKey::none() && self.name == self.key.as_str();
+        // What a setup calls it that does not say otherwise.
+        let is_none = self.key == RoomKey::none() && self.name == "Unknown";
         if is_none { language.texts().elsewhere } else { &self.name }
     }
 
@@ -168,6 +172,122 @@ impl Markup<'_> {
             Room::Closed { by, .. } => {
                 [by.as_str()].into_iter().filter(|by| !by.eq_ignore_ascii_case("closed")).collect()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::core::seats::Free;
+
+    pub(in super::super) fn at(hour: u8, minute: u8) -> TimeOfDay {
+        TimeOfDay::new(hour, minute).unwrap()
+    }
+
+    /// A room with free PCs on Linux, on Windows and off, and eight more.
+    pub(in super::super) fn row(key: &str, free: [u32; 3], room: Room) -> Row {
+        let [linux, windows, other] = free;
+        let seats = Seats { free: Free { windows, linux, other }, pcs: linux + windows + other + 8, room };
+        Row::of(RoomKey::parse(key).unwrap(), key.to_uppercase(), vec![Tag::parse("west").unwrap()], seats)
+    }
+
+    pub(in super::super) fn reserved(until: Option<TimeOfDay>) -> Room {
+        Room::Reserved { by: vec!["Calculus".into(), "Algebra".into()], until }
+    }
+
+    pub(in super::super) fn closed(by: &str, until: Option<TimeOfDay>) -> Room {
+        Room::Closed { by: by.into(), until }
+    }
+
+    /// What a row says, without its tags.
+    fn words(row: &Row, language: Language) -> String {
+        let html = row.html(language);
+        let texts = html.split('<').skip(1).map(|part| part.split_once('>').unwrap().1);
+        texts.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_row_says_until_when_and_by_what_in_each_language() {
+        use Language::{Dutch, English, German};
+        let open = |until| Room::Open { until };
+        let cases = [
+            (open(Until::Reserved(at(12, 35))), ["until 12:35", "tot 12:35", "bis 12:35"]),
+            (open(Until::Closes(at(22, 0))), ["closes at 22:00", "sluit om 22:00", "schließt um 22:00"]),
+            (open(Until::DayEnds), ["all day", "de hele dag", "ganztags"]),
+            (
+                reserved(Some(at(9, 5))),
+                ["Reserved until 09:05", "Gereserveerd tot 09:05", "Reserviert bis 09:05"],
+            ),
+            (
+                closed("closed", Some(at(8, 0))),
+                ["Closed until 08:00", "Gesloten tot 08:00", "Geschlossen bis 08:00"],
+            ),
+        ];
+        for (room, told) in cases {
+            let row = row("a", [1, 2, 0], room);
+            for (language, told) in [English, Dutch, German].into_iter().zip(told) {
+                assert!(words(&row, language).contains(told), "{told}: {}", row.html(language));
+            }
+        }
+        let class = row("a", [1, 0, 0], reserved(None));
+        assert!(words(&class, English).ends_with("Reserved for the rest of the day Calculus Algebra"));
+        let painters = row("a", [1, 0, 0], closed("Painters", None));
+        assert!(words(&painters, Dutch).ends_with("Gesloten voor de rest van de dag Painters"));
+        let shut = row("a", [1, 0, 0], closed("Closed", Some(at(8, 0))));
+        assert!(words(&shut, English).ends_with("Closed until 08:00"), "it is not said twice");
+    }
+
+    #[test]
+    fn a_row_tells_only_of_systems_that_are_there() {
+        let mixed = row("a", [3, 4, 5], Room::Open { until: Until::DayEnds });
+        assert!(words(&mixed, Language::English).contains("12 of 20 free 3 Linux · 4 Windows · 5 off"));
+        let linux = row("a", [3, 0, 0], Room::Open { until: Until::DayEnds });
+        assert!(words(&linux, Language::German).contains("3 von 11 frei 3 Linux ganztags"));
+    }
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_seats() {
+        let untils = [Until::DayEnds, Until::Reserved(at(9, 30)), Until::Closes(at(22, 0))];
+        let mut rooms: Vec<Room> = untils.into_iter().map(|until| Room::Open { until }).collect();
+        rooms.extend([None, Some(at(10, 0)), Some(at(8, 0))].map(reserved));
+        rooms.extend([None, Some(at(10, 0))].map(|until| closed("Closed", until)));
+        let rows = rooms
+            .iter()
+            .flat_map(|room| [0, 1, 9, 10, 120, 999].map(|free| row("a", [free, 0, 0], room.clone())));
+        let rows: Vec<Row> = rows.collect();
+        for a in &rows {
+            for b in &rows {
+                assert_eq!(a.rank.cmp(&b.rank), a.seats.rank().cmp(&b.seats.rank()), "{a:?} {b:?}");
+            }
+        }
+        assert!(row("a", [5000, 0, 0], Room::Open { until: Until::DayEnds }).rank <= rows[5].rank);
+    }
+
+    #[test]
+    fn a_room_is_found_by_its_name_and_by_its_key() {
+        let seats = |room| Seats { free: Free::default(), pcs: 1, room };
+        let of = |key: &str, name: &str| {
+            let seats = seats(Room::Open { until: Until::DayEnds });
+            Row::of(RoomKey::parse(key).unwrap(), name.into(), Vec::new(), seats).find
+        };
+        assert_eq!(of("hg075", "Café"), "cafe hg075");
+        assert_eq!(of("hg075", "Huygens HG075"), "huygens hg075", "the key is not said twice");
+    }
+
+    #[test]
+    fn a_room_lasts_until_it_is_another_s() {
+        let open = |until| row("a", [1, 0, 0], Room::Open { until });
+        let now = at(12, 0);
+        for (row, minutes, lasts) in [
+            (open(Until::DayEnds), 1440, true),
+            (open(Until::Reserved(at(12, 30))), 30, true),
+            (open(Until::Reserved(at(12, 30))), 31, false),
+            (open(Until::Closes(at(11, 0))), 1, false),
+            (row("a", [1, 0, 0], reserved(Some(at(12, 1)))), 1, false),
+            (row("a", [1, 0, 0], closed("x", None)), 1, false),
+        ] {
+            assert_eq!(row.lasts(minutes, now), lasts, "{row:?} {minutes}");
         }
     }
 }
