@@ -41,6 +41,11 @@ impl Frame {
         clock(self.time())
     }
 
+    /// The minute that it is of, for machines. Nothing finer: it would be another page each second.
+    pub fn minute(&self) -> String {
+        self.now.format("%Y-%m-%dT%H:%M%:z").to_string()
+    }
+
     /// Of when it is.
     pub fn as_of(&self) -> String {
         fill(self.texts().as_of, &[("time", &self.clock())])

@@ -75,6 +75,18 @@ impl<'a> Choice<'a> {
         });
         Choice { seats, rooms, rows: passing, soonest }
     }
+
+    /// An answer in parts, and which are numbers: those are what is looked for in it.
+    pub(super) fn parts(&self, answer: &str) -> Vec<(bool, String)> {
+        let mut parts: Vec<(bool, String)> = Vec::new();
+        for c in answer.chars() {
+            match parts.last_mut() {
+                Some((is_number, part)) if *is_number == c.is_ascii_digit() => part.push(c),
+                _ => parts.push((c.is_ascii_digit(), c.into())),
+            }
+        }
+        parts
+    }
 }
 
 /// The overview.
@@ -121,6 +133,11 @@ impl<'a> Overview<'a> {
 
     fn is_system(&self, code: &str) -> bool {
         self.filter().system.map(system_code).unwrap_or_default() == code
+    }
+
+    /// Which systems can be chosen, and what each is called.
+    fn systems(&self) -> [(&'static str, &'static str); 3] {
+        [("", self.t.system_any), ("linux", "Linux"), ("windows", "Windows")]
     }
 
     /// Which minutes can be chosen: those that are usual, and those that were asked for.

@@ -141,13 +141,23 @@ impl Markup<'_> {
         fill(self.t.free_of, &[("pcs", &self.row.seats.pcs.to_string())])
     }
 
-    /// The free PCs by their system, those that there are.
-    fn systems(&self) -> Vec<String> {
+    /// The free PCs by their system, those that there are: how it is looked at, and what is said.
+    fn systems(&self) -> Vec<(&'static str, String)> {
         let free = self.row.seats.free;
-        let all =
-            [(free.linux, self.t.on_linux), (free.windows, self.t.on_windows), (free.other, self.t.on_other)];
-        let some = all.into_iter().filter(|(count, _)| *count > 0);
-        some.map(|(count, text)| fill(text, &[("n", &count.to_string())])).collect()
+        let all = [
+            ("linux", free.linux, self.t.on_linux),
+            ("windows", free.windows, self.t.on_windows),
+            ("other", free.other, self.t.on_other),
+        ];
+        let some = all.into_iter().filter(|(_, count, _)| *count > 0);
+        some.map(|(system, count, text)| (system, fill(text, &[("n", &count.to_string())]))).collect()
+    }
+
+    /// The same as parts of a bar of all PCs, where each begins and how long it is: always all three, which styles tell
+    /// apart by their place.
+    fn bar(&self) -> [(u32, u32); 3] {
+        let free = self.row.seats.free;
+        [(0, free.linux), (free.linux, free.windows), (free.linux + free.windows, free.other)]
     }
 
     fn until(&self) -> String {
