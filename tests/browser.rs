@@ -22,8 +22,12 @@ mod link;
 mod live;
 #[path = "browser/pages.rs"]
 mod pages;
+#[path = "browser/past.rs"]
+mod past;
 #[path = "browser/plain.rs"]
 mod plain;
+#[path = "browser/screenshots.rs"]
+mod screenshots;
 #[path = "browser/shapes.rs"]
 mod shapes;
 #[path = "browser/sober.rs"]

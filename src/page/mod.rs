@@ -1,7 +1,8 @@
 //! What people see: core types become HTML and texts in three languages. Pure: it is told the time, and does no I/O.
 //!
-//! `design/` is what a designer needs: templates, styles, scripts and icons, with a page on what they agree upon.
-//! Who serves it is `doors/page`.
+//! `design/` is what a designer needs: templates, styles, scripts and icons, with a page on what they agree on.
+//! Who serves it is `doors/page`. Guarded as `core` is.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
 
 mod embed;
 mod filter;

@@ -249,6 +249,21 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_name_cannot_leave_the_place_it_stands_in() {
+        let html = |name: &str, by: &str| {
+            let room = Room::Reserved { by: vec![by.to_owned()], until: None };
+            let seats = row("a", [1, 0, 0], room).seats;
+            Row::of(RoomKey::parse("a").unwrap(), name.to_owned(), Vec::new(), seats).html(Language::English)
+        };
+        let usual = html("Name", "Class");
+        let odd = html("\"'><script>alert(2)</script>&amp;", "</bdi></li><script>alert(1)</script>");
+        for mark in ['<', '>', '"', '\''] {
+            assert_eq!(odd.matches(mark).count(), usual.matches(mark).count(), "{mark} in {odd}");
+        }
+        assert!(odd.contains("&#34;&#39;&#62;&#60;script&#62;alert(2)&#60;/script&#62;&#38;amp;"), "{odd}");
+    }
+
+    #[test]
     fn a_row_tells_only_of_systems_that_are_there() {
         let mixed = row("a", [3, 4, 5], Room::Open { until: Until::DayEnds });
         assert!(words(&mixed, Language::English).contains("12 of 20 free 3 Linux · 4 Windows · 5 off"));

@@ -120,6 +120,11 @@ impl Site {
         self.daemon.push("login-watcher", &Value::from(states));
     }
 
+    /// By how much the clock on the wall is ahead of UTC.
+    pub(crate) fn hours_from_utc(&self) -> i64 {
+        self.offset
+    }
+
     /// What the clock on the wall says in so many minutes.
     pub(crate) fn clock(&self, minutes: i64) -> String {
         let then = Utc::now() + Duration::hours(self.offset) + Duration::minutes(minutes);

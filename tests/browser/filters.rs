@@ -25,11 +25,20 @@ const CHOSEN: [Chosen; 5] = [
     (|b| b.write("#q", "CAFE zurich"), "q=", &["cafe"]),
 ];
 
-/// As one does it with a mouse, whether there is a list or a row of buttons for it.
+/// As people do it: a click on what stands beside a field, arrows in a list.
 pub(crate) fn choose(browser: &Browser, name: &str, value: &str) {
-    browser.click(&format!(
-        "#filters select[name={name}] option[value='{value}'], #filters label:has([name={name}][value='{value}'])"
-    ));
+    let field = format!("#filters [name={name}]");
+    if !browser.is(&format!("document.querySelector('{field}').matches('select')")) {
+        return browser.click(&format!("#filters label:has([name={name}][value='{value}'])"));
+    }
+    browser.run("document.querySelector(arguments[0]).focus()", &[field.clone().into()]);
+    for _ in 0..20 {
+        browser.press(Key::Down);
+        if browser.text(&format!("document.querySelector('{field}').value")) == value {
+            return;
+        }
+    }
+    panic!("{field} has no {value}");
 }
 
 #[test]

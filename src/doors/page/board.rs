@@ -222,7 +222,7 @@ impl Sheet {
         gone.extend(left.map(|line| (line.row.key.clone(), number)));
         is_other |= gone.last().is_some_and(|(_, last)| *last == number);
         let many = gone.len().saturating_sub(MAX_GONE);
-        let forgotten = gone.drain(..many).map(|(_, number)| number).last().unwrap_or(self.forgotten);
+        let forgotten = gone.drain(..many).map(|(_, number)| number).next_back().unwrap_or(self.forgotten);
         let number = if is_other { number } else { self.number };
         Sheet { number, now, snapshot, terms, lines, gone, forgotten }
     }
