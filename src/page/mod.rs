@@ -7,10 +7,12 @@
 mod embed;
 mod filter;
 mod frame;
+pub mod insight;
 mod kiosk;
 mod language;
 mod missing;
 mod overview;
+pub mod plots;
 mod room;
 mod row;
 mod search;

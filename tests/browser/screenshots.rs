@@ -10,7 +10,7 @@ use crate::view::{until_down, until_live};
 use std::path::PathBuf;
 
 /// A university that opens at eight and closes at ten at night.
-const HOURS: &str = "[opening_hours]\nmonday = '08:00-22:00'\ntuesday = '08:00-22:00'\nwednesday = '08:00-22:00'\n\
+const HOURS: &str = "[opening_hours]\ntext = 'Gesloten'\nmonday = '08:00-22:00'\ntuesday = '08:00-22:00'\nwednesday = '08:00-22:00'\n\
     thursday = '08:00-22:00'\nfriday = '08:00-22:00'\nsaturday = '08:00-22:00'\nsunday = '08:00-22:00'\n";
 
 /// Screens: width, height, pixels a point, and whether it is a phone.
@@ -265,7 +265,7 @@ fn screenshots_of_sixty_rooms() {
         let name = format!("{building} {:02}.{:03}", n % 4, 10 * (1 + n * 37 % 80) + n % 7);
         let seats = [n * 5 % 11, n * 3 % 13, n % 3, 4 + n * 11 % 20];
         let key = format!("{}{n:02}", building.to_lowercase());
-        let booked: &[_] = match n % 5 {
+        let booked: &[_] = match n * 3 % 7 {
             0 => &[((8, 45), (12, 30), "Academisch schrijven")],
             1 => &[((13, 45), (15, 30), "Lineaire algebra")],
             2 => &[((12, 45), (13, 30), "Colloquium")],

@@ -10,7 +10,7 @@ use crate::core::channel::{ChannelId, HoldId};
 use crate::core::poll::{Ask, Poll, Reply, Shortage};
 use crate::core::room::RoomKey;
 use crate::core::schedule::TimeOfDay;
-use crate::core::seats::Seats;
+use crate::core::seats::{SeatRule, Seats};
 use crate::core::snapshot::{RoomView, Snapshot};
 use crate::core::tag::{FilterChange, TagFilter};
 use crate::core::token::Token;
@@ -240,6 +240,11 @@ impl Sheet {
     /// The row of a room of its snapshot.
     pub(super) fn row(&self, room: RoomView<'_>) -> Row {
         Row::new(room, seats(room, &self.terms, &self.now))
+    }
+
+    /// Which PCs count as free.
+    pub(super) fn seats(&self) -> &SeatRule {
+        &self.terms.seats
     }
 
     /// The events that tell what has changed since that number; all rows, where it is none from which one can go on.

@@ -5,14 +5,14 @@ mod answer;
 mod assets;
 mod board;
 mod live;
+mod plots;
 
 use super::Porch;
 use super::http::{Connection, Places, Request, Response};
 use crate::core::seats::SeatRule;
-use crate::core::snapshot::RoomView;
 use crate::health::Refusal;
 use crate::hub::Hub;
-use crate::page::{Embed, Frame, Kiosk, Language, Missing, Overview, PageQuery, Plots, RoomPage, Shown};
+use crate::page::{Embed, Frame, Kiosk, Language, Missing, Overview, PageQuery, RoomPage, Shown};
 use crate::wire::page::{Icon, Manifest};
 use crate::wire::{api::Json, query};
 use answer::{Within, asset, html};
@@ -20,6 +20,7 @@ use assets::Assets;
 use board::{Board, Sheet};
 use chrono_tz::Tz;
 use hyper::{Method, StatusCode, header};
+use plots::Shelf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -37,6 +38,7 @@ pub struct Page {
     hub: Arc<Hub>,
     board: Arc<Board>,
     assets: Assets,
+    shelf: Shelf,
     /// How many streams there may be.
     streams: Places,
     porch: Porch,
@@ -105,7 +107,7 @@ impl Page {
     pub fn new(hub: Arc<Hub>, terms: watch::Receiver<Arc<Terms>>, streams: Places, porch: Porch) -> Page {
         let board = Arc::new(Board::new(hub.clone(), terms));
         porch.tasks.spawn(board.clone().run(porch.shutdown.clone()));
-        Page { hub, board, assets: Assets::new(), streams, porch }
+        Page { hub, board, assets: Assets::new(), shelf: Shelf::new(), streams, porch }
     }
 
     /// Answers a request with a stream, until one of both sides ends it.
@@ -122,14 +124,14 @@ impl Page {
         match wanted {
             Wanted::Live if request.method == Method::GET => self.tell(connection, request).await,
             Wanted::Live => Err(Response::new(StatusCode::OK, live::TYPE, "")),
-            wanted => Err(self.answer(wanted, request)),
+            wanted => Err(self.answer(wanted, request).await),
         }
     }
 
-    fn answer(&self, wanted: Wanted<'_>, request: &Request) -> Response {
+    async fn answer(&self, wanted: Wanted<'_>, request: &Request) -> Response {
         match wanted {
             Wanted::Overview | Wanted::Kiosk | Wanted::Embed | Wanted::Live => self.view(wanted, request),
-            Wanted::Room(key) => self.room(key, request),
+            Wanted::Room(key) => self.room(key, request).await,
             Wanted::Manifest => self.manifest(request),
             Wanted::Worker => self.asset("scripts/worker.js", request),
             Wanted::Favicon => self.asset("icons/icon-192.png", request),
@@ -151,7 +153,7 @@ impl Page {
         html(request, StatusCode::OK, frame.language, within, body)
     }
 
-    fn room(&self, key: &str, request: &Request) -> Response {
+    async fn room(&self, key: &str, request: &Request) -> Response {
         let sheet = self.board.now();
         let frame = self.frame(request, &sheet);
         let Some(room) = sheet.snapshot.room(key) else {
@@ -160,14 +162,9 @@ impl Page {
         let row = sheet.row(room);
         let row_html = row.html(frame.language);
         let shown = Shown { row: &row, html: &row_html };
-        let plots = self.plots(room);
+        let plots = self.shelf.plots(&self.hub, frame.texts(), room, &sheet).await;
         let body = RoomPage::new(&frame, room, shown, &plots).html();
         html(request, StatusCode::OK, frame.language, Within::ItsOwnWindow, body)
-    }
-
-    /// The pictures of a room's page.
-    fn plots(&self, _room: RoomView<'_>) -> Plots {
-        Plots::default()
     }
 
     fn missing(&self, request: &Request, frame: &Frame, is_room: bool) -> Response {
