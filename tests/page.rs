@@ -87,13 +87,13 @@ fn page(daemon: &Daemon, path: &str) -> String {
 
 /// The row of a room.
 fn row<'a>(html: &'a str, key: &str) -> Option<&'a str> {
-    let start = html.find(&format!("<li class=\"room\" id=\"room-{key}\""))?;
+    let start = html.find(&format!("<li class=room id=room-{key} "))?;
     html[start..].split_once("</li>").map(|(row, _)| row)
 }
 
 /// The keys of all rows, in their order.
 fn keys(html: &str) -> Vec<&str> {
-    html.split("<li class=\"room\" ").skip(1).map(|row| attribute(row, "data-key")).collect()
+    html.split("<li class=room ").skip(1).map(|row| attribute(row, "data-key")).collect()
 }
 
 /// An attribute of the first element in it that has one.

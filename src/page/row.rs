@@ -153,11 +153,15 @@ impl Markup<'_> {
         some.map(|(system, count, text)| (system, fill(text, &[("n", &count.to_string())]))).collect()
     }
 
-    /// The same as parts of a bar of all PCs, where each begins and how long it is: always all three, which styles tell
+    /// The same as parts of a bar of all PCs, from where to where in hundredths: always all three, which styles tell
     /// apart by their place.
     fn bar(&self) -> [(u32, u32); 3] {
-        let free = self.row.seats.free;
-        [(0, free.linux), (free.linux, free.windows), (free.linux + free.windows, free.other)]
+        let Seats { free, pcs, .. } = self.row.seats;
+        let part = |count: u32| {
+            (u64::from(count) * 100).checked_div(u64::from(pcs)).map_or(0, |part| part.min(100) as u32)
+        };
+        let (linux, windows, other) = (part(free.linux), part(free.linux + free.windows), part(free.all()));
+        [(0, linux), (linux, windows), (windows, other)]
     }
 
     fn until(&self) -> String {
@@ -241,7 +245,7 @@ pub(super) mod tests {
             }
         }
         let class = row("a", [1, 0, 0], reserved(None));
-        assert!(words(&class, English).ends_with("Reserved for the rest of the day Calculus Algebra"));
+        assert!(words(&class, English).ends_with("Reserved for the rest of the day Calculus, Algebra"));
         let painters = row("a", [1, 0, 0], closed("Painters", None));
         assert!(words(&painters, Dutch).ends_with("Gesloten voor de rest van de dag Painters"));
         let shut = row("a", [1, 0, 0], closed("Closed", Some(at(8, 0))));
@@ -266,7 +270,7 @@ pub(super) mod tests {
     #[test]
     fn a_row_tells_only_of_systems_that_are_there() {
         let mixed = row("a", [3, 4, 5], Room::Open { until: Until::DayEnds });
-        assert!(words(&mixed, Language::English).contains("12 of 20 free 3 Linux · 4 Windows · 5 off"));
+        assert!(words(&mixed, Language::English).contains("12 of 20 free 3 Linux 4 Windows 5 off"));
         let linux = row("a", [3, 0, 0], Room::Open { until: Until::DayEnds });
         assert!(words(&linux, Language::German).contains("3 von 11 frei 3 Linux ganztags"));
     }

@@ -66,9 +66,10 @@ impl Files {
         for name in names {
             let Some(file) = Design::get(&name) else { continue };
             let bytes = Bytes::from(file.data.into_owned());
-            let digest = hex(&bytes);
-            all.push_str(&digest);
+            all.push_str(&hex(&bytes));
             if let Some(kind) = kind(&name) {
+                let bytes = lean(&name, bytes);
+                let digest = hex(&bytes);
                 let (gzip, brotli) = (OnceLock::new(), OnceLock::new());
                 files.insert(name.into_owned(), File { kind, bytes, digest, gzip, brotli });
             }
@@ -97,6 +98,27 @@ fn kind(name: &str) -> Option<&'static str> {
     }
 }
 
+/// What is said in a file to who reads the folder is not sent to who looks at the page: lines that are comments, and
+/// space at the beginning of others. Nothing else is changed.
+fn lean(name: &str, bytes: Bytes) -> Bytes {
+    let Ok(text) = str::from_utf8(&bytes) else { return bytes };
+    let (is_script, is_style) = (name.ends_with(".js"), name.ends_with(".css"));
+    if !is_script && !is_style {
+        return bytes;
+    }
+    let mut lean = String::with_capacity(text.len());
+    let mut in_comment = false;
+    for line in text.lines().map(str::trim) {
+        in_comment |= is_style && line.starts_with("/*") && (line.ends_with("*/") || !line.contains("*/"));
+        if !in_comment && !line.is_empty() && !(is_script && line.starts_with("//")) {
+            lean.push_str(line);
+            lean.push('\n');
+        }
+        in_comment &= !line.ends_with("*/");
+    }
+    lean.into()
+}
+
 impl File {
     /// Packed with gzip, where it is worth it.
     pub(super) fn gzip(&self) -> Option<Bytes> {
@@ -122,5 +144,34 @@ impl File {
         let is_packed_already = self.kind == "image/png" || self.bytes.len() < PACKED_FROM;
         let packed = || pack(&self.bytes).map(Bytes::from).filter(|packed| packed.len() < self.bytes.len());
         place.get_or_init(|| if is_packed_already { None } else { packed() }).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_space_are_left_out_and_nothing_else_is() {
+        let script = "// What.\n\nconst a = 'http://b'; // why\n  if (a)\n    // that\n    c(`//`);\n";
+        let sent = lean("scripts/a.js", Bytes::from_static(script.as_bytes()));
+        assert_eq!(sent, "const a = 'http://b'; // why\nif (a)\nc(`//`);\n");
+        let style = "/* One. */\na { b: c; } /* d */\n/* Two\n   lines. */\n/* i */ j { }\n@media e {\n  f { g: h; }\n}\n";
+        let sent = lean("styles/a.css", Bytes::from_static(style.as_bytes()));
+        assert_eq!(sent, "a { b: c; } /* d */\n/* i */ j { }\n@media e {\nf { g: h; }\n}\n");
+        let picture = "  <svg>\n\n</svg>";
+        assert_eq!(lean("icons/a.svg", Bytes::from_static(picture.as_bytes())), picture);
+    }
+
+    #[test]
+    fn no_script_has_a_text_of_several_lines_which_would_lose_its_space() {
+        for name in Design::iter().filter(|name| name.ends_with(".js")) {
+            let file = Design::get(&name).unwrap();
+            for line in str::from_utf8(&file.data).unwrap().lines() {
+                let is_comment = line.trim_start().starts_with("//");
+                assert!(is_comment || line.matches('`').count() % 2 == 0, "{name}: {line}");
+                assert!(!line.contains("/*"), "{name}: comments are lines with //: {line}");
+            }
+        }
     }
 }
