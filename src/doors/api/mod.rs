@@ -234,6 +234,8 @@ fn tagged(request: &Request, tag: String, render: impl FnOnce() -> Response) -> 
         .with("ETag", tag)
         .with("Access-Control-Allow-Origin", "*")
         .with("Access-Control-Expose-Headers", "ETag, Retry-After")
+        // A badge is shown by pages, too, that take nothing of others but what says so.
+        .with("Cross-Origin-Resource-Policy", "cross-origin")
 }
 
 fn docs(request: &Request) -> Response {
