@@ -27,8 +27,10 @@ fn terms(setup: &Setup, connections: usize) -> Vec<(String, u64)> {
     let count = |count: usize| count as u64;
     let (http, push, limits) = (&setup.http, &setup.push, &setup.limits);
     let pushes = count(ingest::accepted(push.max_connections));
+    // Four documents at once, of which one is read, which takes sixteen times its size; what is kept of all, and once
+    // more as what the provider has brought.
     let timetables: u64 =
-        setup.timetables.iter().map(|timetable| 12 * MIB + 3 * count(timetable.max_size)).sum();
+        setup.timetables.iter().map(|timetable| 64 * MIB + 20 * count(timetable.max_size)).sum();
     vec![
         // With the runtime, the threads' buffers, and SQLite's caches.
         ("program".into(), 48 * MIB),

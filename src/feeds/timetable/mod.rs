@@ -11,6 +11,7 @@ pub mod combine;
 pub mod coverage;
 pub mod day;
 pub mod fetch;
+mod few;
 pub mod file;
 pub mod ical;
 pub mod mytimetable;
@@ -125,6 +126,9 @@ pub enum Error {
     /// It has more bookings than [`MAX_BOOKINGS`].
     #[error("more than {MAX_BOOKINGS} bookings in {} days", day::DAYS)]
     TooMany,
+    /// What it knows of all rooms together takes more memory than [`cache::MOST`].
+    #[error("more than {} MiB of events", cache::MOST >> 20)]
+    TooMuch,
     /// Reading it takes longer than it may.
     #[error("reading it takes too long")]
     TooSlow,

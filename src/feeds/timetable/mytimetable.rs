@@ -7,6 +7,7 @@ use super::cache::Cache;
 use super::coverage::Coverage;
 use super::day::Day;
 use super::fetch::{FetchError, Fetcher, Got, Hosts, together};
+use super::few::Few;
 use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
 use crate::core::room::RoomKey;
 use chrono::{DateTime, Utc};
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long the list of rooms is kept.
 const LIST_AGE: Duration = Duration::from_secs(3_600);
@@ -23,6 +25,11 @@ const LIST_AGE: Duration = Duration::from_secs(3_600);
 /// How many pages the list may have, and how many rooms: ten times the largest campus.
 const PAGES: usize = 100;
 const ENTRIES: usize = 100_000;
+
+/// How many events a room may have in the days that are asked for, how many locations one of them, and how many
+/// locations may be blocked by one: ten times what was ever seen.
+const EVENTS: usize = 2_000;
+const LOCATIONS: usize = 64;
 
 /// A server.
 #[derive(Debug, Clone)]
@@ -37,7 +44,9 @@ struct Server {
     text: TextRule,
     fetcher: Fetcher,
     lists: Cache<Day, Vec<Entry>>,
-    events: Cache<RoomKey, Vec<Event>>,
+    events: Cache<RoomKey, Vec<Known>>,
+    /// Answers take more memory while they are read: one at a time.
+    reading: Semaphore,
 }
 
 /// A line of the room list.
@@ -65,7 +74,16 @@ struct Event {
     notes: Option<String>,
     start_date: i64,
     end_date: i64,
-    locations: Option<Vec<Location>>,
+    locations: Option<Few<Location, LOCATIONS>>,
+}
+
+/// What is kept of an event.
+#[derive(Debug)]
+struct Known {
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    text: String,
+    locations: Vec<Location>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,7 +92,7 @@ struct Location {
     id: Option<Id>,
     key: Option<String>,
     name: Option<String>,
-    avoid_concurrency_location_ids: Option<Vec<Id>>,
+    avoid_concurrency_location_ids: Option<Few<Id, LOCATIONS>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -99,7 +117,8 @@ impl MyTimetable {
         base.set_query(None);
         base.set_fragment(None);
         let (lists, events) = (Cache::default(), Cache::default());
-        MyTimetable(Arc::new(Server { base, source, coverage, text, fetcher, lists, events }))
+        let reading = Semaphore::new(1);
+        MyTimetable(Arc::new(Server { base, source, coverage, text, fetcher, lists, events, reading }))
     }
 
     async fn pull(&self, pull: &Pull) -> Result<Timetable, Error> {
@@ -122,7 +141,7 @@ impl MyTimetable {
             async move { server.events_of(key, &value, &pull, &hosts).await }
         };
         let outcomes = together(known.iter().map(task).collect()).await;
-        let mut answers: Vec<(&Room, Arc<Vec<Event>>)> = Vec::new();
+        let mut answers: Vec<(&Room, Arc<Vec<Known>>)> = Vec::new();
         for (room, outcome) in known.iter().zip(outcomes) {
             match outcome.unwrap_or(Err(Error::Crashed)) {
                 Ok(events) => answers.push((room, events)),
@@ -138,7 +157,9 @@ impl MyTimetable {
         for room in &known {
             ids.extend(entry(room).and_then(|entry| entry.id.as_ref()).map(|id| (id, &room.key)));
         }
-        for location in answers.iter().flat_map(|(_, events)| events.iter()).flat_map(Event::locations) {
+        for location in
+            answers.iter().flat_map(|(_, events)| events.iter()).flat_map(|event| &event.locations)
+        {
             let is_it = |room: &&&Room| {
                 entry(room).is_some_and(|entry| {
                     location.key.as_ref() == Some(&entry.value)
@@ -151,11 +172,15 @@ impl MyTimetable {
         }
         for (room, events) in &answers {
             for event in events.iter() {
-                let blocked =
-                    event.locations().filter_map(|location| location.avoid_concurrency_location_ids.as_ref());
-                let blocked = blocked.flatten().filter_map(|id| ids.get(id).copied());
-                let booking = |room: &RoomKey| server.booking(room, event);
-                timetable.add([&room.key].into_iter().chain(blocked).filter_map(booking))?;
+                let blocked = event.locations.iter().flat_map(Location::blocked);
+                let blocked = blocked.filter_map(|id| ids.get(id).copied());
+                let booking = |room: &RoomKey| Booking {
+                    room: room.clone(),
+                    start: event.start,
+                    end: event.end,
+                    text: event.text.clone(),
+                };
+                timetable.add([&room.key].into_iter().chain(blocked).map(booking))?;
             }
         }
         timetable.bookings.sort();
@@ -204,7 +229,7 @@ impl Server {
         value: &str,
         pull: &Pull,
         hosts: &Hosts,
-    ) -> Result<Arc<Vec<Event>>, Error> {
+    ) -> Result<Arc<Vec<Known>>, Error> {
         if let Some(events) = self.events.fresh(&room, pull.now, pull.fresh) {
             return Ok(events);
         }
@@ -212,9 +237,12 @@ impl Server {
         url.query_pairs_mut()
             .append_pair("startDate", &pull.day.start().timestamp_millis().to_string())
             .append_pair("endDate", &pull.day.horizon().timestamp_millis().to_string());
-        let events: Vec<Event> =
-            hosts.ask(&url, self.fetch(&url)).await.map_err(Error::from).and_then(|it| parsed(&it))?;
-        Ok(self.events.put(room, pull.now, events))
+        let document = hosts.ask(&url, self.fetch(&url)).await?;
+        let _one = self.reading.acquire().await;
+        let Few(events) = parsed::<Few<Event, EVENTS>>(&document)?;
+        let known: Vec<Known> = events.into_iter().filter_map(|event| self.known(event, pull.day)).collect();
+        let bytes = known.iter().map(Known::bytes).sum();
+        self.events.put_large(room, pull.now, known, bytes)
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -239,18 +267,37 @@ impl Server {
         parsed(&self.fetch(url).await?)
     }
 
-    fn booking(&self, room: &RoomKey, event: &Event) -> Option<Booking> {
+    /// What is kept of an event, if it takes time in the days that were asked for.
+    fn known(&self, event: Event, day: Day) -> Option<Known> {
         let time = DateTime::<Utc>::from_timestamp_millis;
         let (start, end) = (time(event.start_date)?, time(event.end_date)?);
+        if start >= end || end <= day.start() || start >= day.horizon() {
+            return None;
+        }
         let texts = [event.activity_description.as_deref(), event.notes.as_deref()];
         let text = self.text.apply(texts.into_iter().flatten());
-        (start < end).then(|| Booking { room: room.clone(), start, end, text })
+        let locations = event.locations.map(|Few(locations)| locations).unwrap_or_default();
+        Some(Known { start, end, text, locations })
     }
 }
 
-impl Event {
-    fn locations(&self) -> impl Iterator<Item = &Location> {
-        self.locations.iter().flatten()
+impl Known {
+    /// What it takes of memory.
+    fn bytes(&self) -> usize {
+        let id = |id: &Id| size_of::<Id>() + if let Id::Text(text) = id { text.len() } else { 0 };
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let location = |location: &Location| {
+            let ids = location.id.iter().chain(location.blocked()).map(id).sum::<usize>();
+            size_of::<Location>() + text(&location.key) + text(&location.name) + ids
+        };
+        size_of::<Known>() + self.text.len() + self.locations.iter().map(location).sum::<usize>()
+    }
+}
+
+impl Location {
+    /// What must not be used at the same time.
+    fn blocked(&self) -> impl Iterator<Item = &Id> {
+        self.avoid_concurrency_location_ids.iter().flat_map(|Few(ids)| ids)
     }
 }
 
