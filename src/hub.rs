@@ -29,6 +29,7 @@ use tokio::sync::{Notify, watch};
 mod airing;
 mod deliveries;
 mod figures;
+mod insight;
 mod pulse;
 mod reload;
 mod snapshot;
@@ -100,6 +101,9 @@ pub type Held = (ChannelId, Option<HoldId>);
 
 /// A request for which no channel could be had, and who waits for its answer.
 pub type TurnedAway = (Box<NoChannel>, Box<dyn Recipient>);
+
+/// Who is to be answered at once, and what.
+type Answered = (Box<dyn Recipient>, Reply);
 
 impl Hub {
     /// The hub around a house and its history.
@@ -245,7 +249,29 @@ impl Hub {
         if let Some(filter) = polled.filter {
             inner.unsaved.set(token, filter, now);
         }
-        let (held, answer) = match polled.outcome {
+        let (held, answer) = self.settle(inner, channel, polled.outcome, recipient);
+        if let Some(older) = older {
+            older.deliver(Reply { messages: [].into(), receipt: Receipt::nothing(channel) });
+        }
+        if conflated {
+            self.health.counts.conflated.one();
+        }
+        if let Some((recipient, reply)) = answer {
+            recipient.deliver(reply);
+        }
+        Ok((channel, held))
+    }
+
+    /// Keeps who is to wait, and lets go of the lock. Returns what is held, or who is to be answered, now that no lock is
+    /// had.
+    fn settle(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        channel: ChannelId,
+        outcome: Outcome,
+        recipient: Box<dyn Recipient>,
+    ) -> (Option<HoldId>, Option<Answered>) {
+        let (held, answer) = match outcome {
             Outcome::Answer(reply) => (None, Some((recipient, reply))),
             Outcome::Hold(hold) => {
                 inner.keep(channel, hold, recipient);
@@ -257,16 +283,7 @@ impl Hub {
         if earlier {
             self.earlier.notify_one();
         }
-        if let Some(older) = older {
-            older.deliver(Reply { messages: [].into(), receipt: Receipt::nothing(channel) });
-        }
-        if conflated {
-            self.health.counts.conflated.one();
-        }
-        if let Some((recipient, reply)) = answer {
-            recipient.deliver(reply);
-        }
-        Ok((channel, held))
+        (held, answer)
     }
 
     /// The client of a held request has left. False where it was answered before.

@@ -29,6 +29,7 @@ pub(crate) mod backup;
 pub(crate) mod ceiling;
 mod control;
 pub(crate) mod descriptors;
+pub(crate) mod export;
 mod mirror;
 mod reload;
 mod supervisor;
@@ -116,6 +117,7 @@ pub async fn run(
     let certificates = tls::open(&setup)?;
     let (history, restored) = open_history(&setup, listeners.succeeds).await?;
     let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
+    hub.count_history(setup.timezone, setup.history.keep);
     let conditions = &hub.health().conditions;
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);

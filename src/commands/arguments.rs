@@ -51,6 +51,12 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Copy the history to a file, while the daemon runs
     Backup(BackupArguments),
+    /// Print the history, or export it as CSV or JSON, while the daemon runs
+    History(HistoryArguments),
+    /// Print what a shell needs to complete the commands
+    Completions(CompletionsArguments),
+    /// Print a page of the manual, for man
+    Man(ManArguments),
     /// Draw a secret for those who push, and the line of the setup that lets them in
     Token,
 }
@@ -123,6 +129,79 @@ pub(super) struct BackupArguments {
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) setup: SetupArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Times are dates (2026-11-23), dates with a time (2026-11-23T10:45, in the zone of the setup; with an offset or Z, in \
+that one), or how long ago (90m, 2h, 7d). Rows are told oldest first, in the order in which they came.
+
+On a terminal it is a table, elsewhere CSV. In CSV a text that a spreadsheet would take for a formula has a ' before \
+it. The room is the one that the rules of the setup imply now.
+
+Examples:
+  tkbd history --last 20
+  tkbd history --since 2h --room hg075
+  tkbd history --since 2026-09-01 --until 2026-10-01 --format csv /etc/tkbd/campus.toml > september.csv
+  tkbd history --format jsonl | jq -r .pc | sort | uniq -c")]
+pub(super) struct HistoryArguments {
+    #[command(flatten)]
+    pub(super) setup: SetupArguments,
+    /// From then on
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// Before then
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
+    /// Only this PC
+    #[arg(long, value_name = "NAME")]
+    pub(super) pc: Option<String>,
+    /// Only PCs of this room
+    #[arg(long, value_name = "KEY")]
+    pub(super) room: Option<String>,
+    /// Only what this source reported
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
+    /// Only the newest rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) last: Option<u32>,
+    /// How it is printed: by default a table on a terminal, and CSV elsewhere
+    #[arg(long, value_enum)]
+    pub(super) format: Option<HistoryFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum HistoryFormat {
+    /// For people
+    Table,
+    /// With a header
+    Csv,
+    /// One array of objects
+    Json,
+    /// One object a line
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tkbd completions bash > /usr/share/bash-completion/completions/tkbd
+  tkbd completions zsh > /usr/share/zsh/site-functions/_tkbd
+  tkbd completions fish > /usr/share/fish/vendor_completions.d/tkbd.fish")]
+pub(super) struct CompletionsArguments {
+    /// Which shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tkbd man | man -l -
+  tkbd man > /usr/share/man/man1/tkbd.1
+  tkbd man push > /usr/share/man/man1/tkbd-push.1")]
+pub(super) struct ManArguments {
+    /// Of which command; without one, the page of the program
+    pub(super) command: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -253,7 +332,23 @@ fn speed(text: &str) -> Result<f64, String> {
 impl Command {
     /// The command whose name `word` seems to be meant for.
     pub(super) fn like(word: &str) -> Option<&'static str> {
-        ["run", "check", "reload", "status", "backup", "schedule", "push", "watch", "demo", "token", "help"]
+        const NAMES: [&str; 14] = [
+            "run",
+            "check",
+            "reload",
+            "status",
+            "backup",
+            "history",
+            "schedule",
+            "push",
+            "watch",
+            "demo",
+            "token",
+            "completions",
+            "man",
+            "help",
+        ];
+        NAMES
             .into_iter()
             .map(|name| (strsim::damerau_levenshtein(word, name), name))
             .filter(|(distance, _)| *distance <= 2)
@@ -314,6 +409,10 @@ mod tests {
             "schedule --date tomorrow",
             "check --offline",
             "backup",
+            "history --last 0",
+            "history --format xml",
+            "completions tcsh",
+            "man push pull",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

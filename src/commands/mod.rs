@@ -5,7 +5,9 @@ mod backup;
 mod check;
 mod demo;
 mod failure;
+mod history;
 mod logging;
+mod manual;
 mod push;
 mod reload;
 mod run;
@@ -33,10 +35,13 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Some(Command::Reload(arguments)) => in_runtime(reload::reload(&arguments.setup)),
         Some(Command::Status(arguments)) => in_runtime(status::status(&arguments.setup)),
         Some(Command::Backup(arguments)) => backup::backup(&arguments),
+        Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Schedule(arguments)) => in_runtime(schedule::schedule(arguments)),
         Some(Command::Push(arguments)) => in_runtime(push::push(arguments)),
         Some(Command::Watch(arguments)) => in_runtime(watch::watch(arguments)),
         Some(Command::Demo(arguments)) => in_runtime(demo::demo(arguments)),
+        Some(Command::Completions(arguments)) => manual::completions(&arguments),
+        Some(Command::Man(arguments)) => manual::man(&arguments),
         Some(Command::Token) => token::token(),
     };
     match done {

@@ -9,6 +9,7 @@ mod audience;
 pub mod channel;
 mod deadlines;
 pub mod house;
+pub mod insight;
 pub mod lineage;
 pub mod message;
 pub mod origins;

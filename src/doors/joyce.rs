@@ -364,7 +364,7 @@ impl Client {
         for message in reply.messages.iter() {
             let Body::HistoricUpdates(range) = message.body() else { continue };
             let text = match self.door.hub.updates(*range).await {
-                Ok(updates) => wire::message::historic_updates(*range, &updates),
+                Ok((range, updates)) => wire::message::historic_updates(range, &updates),
                 Err(error) => {
                     tracing::warn!(%error, "the history cannot be read; a client goes without");
                     Bytes::new()

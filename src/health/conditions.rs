@@ -82,6 +82,13 @@ impl Condition {
         "End that program; the log is then shortened within seconds.",
     );
 
+    /// Old rows stay.
+    pub const HISTORY_UNCOUNTED: Condition = Condition::degraded(
+        "history_uncounted",
+        "The rows of the history are not counted: plots stand still, and rows older than history.keep are not removed.",
+        "See why in the log, and mend it; it is tried again every ten seconds.",
+    );
+
     /// Nothing is written any more.
     pub const HISTORY_ENDED: Condition = Condition::degraded(
         "history_ended",

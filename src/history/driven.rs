@@ -19,7 +19,11 @@ pub fn open_driven(options: &Options, clock: Clock) -> Result<(History, Restored
     let mut reader = Reader::new(opened.path);
     reader.begin();
     let driven = Driven { writer: Some(writer), reader: Some(reader), requests };
-    Ok((History(Some(Handle { writing, reads, watching: None, clock })), opened.restored, driven))
+    Ok((
+        History(Some(Handle { writing, reads, watching: None, rolling: None, clock })),
+        opened.restored,
+        driven,
+    ))
 }
 
 /// What the threads of a history would do. Dropped, all that waits is lost, as when the process is killed.

@@ -12,8 +12,10 @@ mod check;
 mod clock;
 mod driven;
 mod error;
+mod export;
 mod figures;
 mod filters;
+mod insight;
 mod lock;
 #[cfg(test)]
 mod measure;
@@ -22,6 +24,7 @@ mod page;
 mod reader;
 mod restore;
 mod rights;
+mod rollup;
 mod salvage;
 mod sqlite;
 mod status;
@@ -34,7 +37,10 @@ pub use backup::{BackupError, Progress, backup};
 pub use clock::Clock;
 pub use driven::{Driven, open_driven};
 pub use error::{CloseError, Full, NotDurable, OpenError, ReadError};
+pub use export::{Export, ExportError, Wanted};
 pub use figures::Commits;
+pub use insight::Insight;
+pub use rollup::{Counting, Rooms};
 pub use status::{Status, Trouble};
 pub use writer::Step;
 
@@ -46,6 +52,7 @@ use crate::core::state::Digests;
 use crate::core::tag::Filter;
 use crate::core::token::Token;
 use crate::core::version::Versions;
+use rollup::Rolling;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,6 +191,7 @@ pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
     let opened = open::open(&options.path, backlog, &clock)?;
     let no_thread = |error| OpenError::io(&options.path, &error);
     let watching = Watching::start(&opened.path, !opened.is_checked, options.log_alarm).map_err(no_thread)?;
+    let rolling = Rolling::start(&opened.path).map_err(no_thread)?;
     let reader = reader::Reader::new(opened.path);
 
     let (reads, requests) = mpsc::channel(reader::WAITING);
@@ -192,7 +200,8 @@ pub fn open(options: &Options) -> Result<(History, Restored), OpenError> {
         .spawn(move || reader::run(reader, requests))
         .map_err(no_thread)?;
     let writing = Writing::start(opened.store, backlog, clock.clone()).map_err(no_thread)?;
-    Ok((History(Some(Handle { writing, reads, watching: Some(watching), clock })), opened.restored))
+    let (watching, rolling) = (Some(watching), Some(rolling));
+    Ok((History(Some(Handle { writing, reads, watching, rolling, clock })), opened.restored))
 }
 
 /// A handle on the history; cheap to clone. When the last one goes without [`History::close`] what waits is still
@@ -204,8 +213,9 @@ pub struct History(Option<Handle>);
 struct Handle {
     writing: Writing,
     reads: mpsc::Sender<reader::Request>,
-    /// None where the history has no threads of its own.
+    /// None, both, where the history has no threads of its own.
     watching: Option<Watching>,
+    rolling: Option<Rolling>,
     clock: Clock,
 }
 
@@ -239,7 +249,19 @@ impl History {
     /// # Errors
     /// When too many reads wait, or the file cannot be read.
     pub async fn updates(&self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
-        self.read(|reply| reader::Request::Updates(range, reply)).await
+        self.rows(range).await.map(|(_, rows)| rows)
+    }
+
+    /// The same, with the range that they are of: it begins with the oldest row that is left, if it was to begin before.
+    ///
+    /// # Errors
+    /// As of [`History::updates`].
+    pub async fn rows(
+        &self,
+        range: HistoricRange,
+    ) -> Result<(HistoricRange, Vec<HistoricUpdate>), ReadError> {
+        let nothing = || (range, Vec::new());
+        self.read(|reply| reader::Request::Updates(range, reply), nothing).await
     }
 
     /// A page of the rows.
@@ -247,14 +269,15 @@ impl History {
     /// # Errors
     /// As of [`History::updates`].
     pub async fn page(&self, query: PageQuery) -> Result<Page, ReadError> {
-        self.read(|reply| reader::Request::Page(query, reply)).await
+        self.read(|reply| reader::Request::Page(query, reply), Page::default).await
     }
 
-    async fn read<T: Default>(
+    async fn read<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> reader::Request,
+        without_file: impl FnOnce() -> T,
     ) -> Result<T, ReadError> {
-        let Some(handle) = &self.0 else { return Ok(T::default()) };
+        let Some(handle) = &self.0 else { return Ok(without_file()) };
         let (reply, answer) = oneshot::channel();
         handle.reads.try_send(request(reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ReadError::Busy,
@@ -277,6 +300,9 @@ impl History {
                 if let Some(watching) = &handle.watching {
                     watching.end().await;
                 }
+                if let Some(rolling) = &handle.rolling {
+                    rolling.end().await;
+                }
                 if handle.reads.send(reader::Request::End(done)).await.is_ok() {
                     let _ = ended.await;
                 }
@@ -297,6 +323,7 @@ impl History {
         let Some(handle) = &self.0 else { return Status::default() };
         let mut status = handle.writing.status();
         status.troubles.extend(handle.watching.iter().flat_map(Watching::troubles));
+        status.troubles.extend(handle.rolling.iter().filter_map(Rolling::trouble));
         status
     }
 }

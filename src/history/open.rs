@@ -243,7 +243,7 @@ fn is_ours(path: &Path) -> bool {
     check::read_only(path).ok().and_then(application) == Some(APPLICATION)
 }
 
-fn is_locked(error: &rusqlite::Error) -> bool {
+pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, FileLockingProtocolFailed};
     matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed))
 }

@@ -21,15 +21,23 @@ const READING: Duration = Duration::from_secs(1);
 /// After how many steps of SQLite's machine the time is looked at: a fraction of a millisecond.
 const STEPS: i32 = 10_000;
 
+/// Rows, and of which range they are: it begins with the oldest row that is left, if it was to begin before.
+pub(super) type Rows = (HistoricRange, Vec<HistoricUpdate>);
+
 /// What the reader is asked.
 pub(super) enum Request {
     /// Rows of the history.
-    Updates(HistoricRange, oneshot::Sender<Result<Vec<HistoricUpdate>, ReadError>>),
+    Updates(HistoricRange, oneshot::Sender<Result<Rows, ReadError>>),
     /// A page of them.
     Page(PageQuery, oneshot::Sender<Result<Page, ReadError>>),
+    /// What rows come to.
+    Insight(Query),
     /// To close its connection and end.
     End(oneshot::Sender<()>),
 }
+
+/// Gets a connection, or why there is none, and answers who asked; returns whether all went well.
+pub(super) type Query = Box<dyn FnOnce(rusqlite::Result<&Connection>) -> bool + Send>;
 
 /// Answers until told to end, or until nobody can ask any more.
 pub(super) fn run(mut reader: Reader, mut requests: mpsc::Receiver<Request>) {
@@ -59,7 +67,7 @@ impl Reader {
     /// the file.
     pub(super) fn begin(&mut self) {
         let nothing = HistoricRange { offset: 0, count: 0 };
-        self.connection = connect(&self.path).and_then(|open| updates(&open, nothing).map(|_| open)).ok();
+        self.connection = connect(&self.path).and_then(|open| rows(&open, nothing).map(|_| open)).ok();
     }
 
     /// Answers one request. Told to end, returns whom to tell when this is dropped.
@@ -69,11 +77,17 @@ impl Reader {
             Request::Updates(_, reply) if reply.is_closed() => None,
             Request::Page(_, reply) if reply.is_closed() => None,
             Request::Updates(range, reply) => {
-                let _ = reply.send(self.answer(|open| updates(open, range)));
+                let _ = reply.send(self.answer(|open| rows(open, range)));
                 None
             }
             Request::Page(query, reply) => {
                 let _ = reply.send(self.answer(|open| page::page(open, &query)));
+                None
+            }
+            Request::Insight(query) => {
+                let open = self.open();
+                let is_well = query(open.as_ref().map_err(again));
+                self.connection = open.ok().filter(|_| is_well);
                 None
             }
             Request::End(done) => Some(done),
@@ -81,18 +95,28 @@ impl Reader {
     }
 
     fn answer<T>(&mut self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
-        let open = match self.connection.take() {
-            Some(open) => Ok(open),
-            None => connect(&self.path),
-        };
-        let open = open.and_then(|mut open| limit(&mut open).map(|()| open));
-        // A connection that failed is not kept: the next read opens the file anew.
-        let (open, rows) = open
+        let (open, rows) = self
+            .open()
             .and_then(|open| read(&open).map(|rows| (open, rows)))
             .map_err(|error| ReadError::Failed(error.to_string()))?;
         self.connection = Some(open);
         Ok(rows)
     }
+
+    /// The connection, or a new one, for one read. One that failed is not put back: the next read opens the file anew.
+    fn open(&mut self) -> rusqlite::Result<Connection> {
+        let open = match self.connection.take() {
+            Some(open) => Ok(open),
+            None => connect(&self.path),
+        };
+        open.and_then(|mut open| limit(&mut open).map(|()| open))
+    }
+}
+
+/// An error of opening the file, for who is to be told.
+fn again(error: &rusqlite::Error) -> rusqlite::Error {
+    let code = error.sqlite_error().map_or(rusqlite::ffi::SQLITE_ERROR, |error| error.extended_code);
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(error.to_string()))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -108,25 +132,28 @@ fn limit(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.progress_handler(STEPS, Some(move || begun.elapsed() > READING))
 }
 
-/// The rows of `range`, oldest first. The ids have no gaps, so the offset is an id: passing over ten million rows
-/// costs what passing over none does (faults.md C14). Where the sum leaves 64 bits SQLite takes it as a float, which
-/// is still past the end.
-pub(super) fn updates(
-    connection: &Connection,
-    range: HistoricRange,
-) -> rusqlite::Result<Vec<HistoricUpdate>> {
+/// The rows of `range`, oldest first. The ids begin with one and have no gaps, and rows are removed from the oldest on: so the offset is an id, and means the
+/// same row for ever, and passing over ten million rows costs what passing over none does (faults.md C14).
+pub(super) fn rows(connection: &Connection, range: HistoricRange) -> rusqlite::Result<Rows> {
+    // One moment for both questions.
+    let snapshot = connection.unchecked_transaction()?;
+    let first: Option<i64> =
+        snapshot.prepare_cached("SELECT min(id) FROM occupationUpdates")?.query_row([], |row| row.get(0))?;
+    let removed = first.map_or(0, |first| (first - 1).max(0).unsigned_abs());
+    let range = HistoricRange { offset: range.offset.max(removed), ..range };
     let offset = i64::try_from(range.offset).unwrap_or(i64::MAX);
     let count = range.count.min(HistoricRange::MAX_COUNT);
     // CROSS JOIN keeps SQLite from beginning with the smaller tables.
-    let mut statement = connection.prepare_cached(
+    let mut statement = snapshot.prepare_cached(
         "SELECT pcs.name, sources.name, u.datetime, u.occupation
              FROM occupationUpdates u CROSS JOIN pcs ON pcs.id = u.pc CROSS JOIN sources ON sources.id = u.source
-             WHERE u.id >= (SELECT min(id) FROM occupationUpdates) + ?1 ORDER BY u.id LIMIT ?2",
+             WHERE u.id > ?1 ORDER BY u.id LIMIT ?2",
     )?;
-    statement.query_map(params![offset, count], update)?.collect()
+    let rows = statement.query_map(params![offset, count], update)?.collect::<rusqlite::Result<_>>()?;
+    Ok((range, rows))
 }
 
-fn update(row: &Row<'_>) -> rusqlite::Result<HistoricUpdate> {
+pub(super) fn update(row: &Row<'_>) -> rusqlite::Result<HistoricUpdate> {
     update_of(row, row.get(0)?, row.get(1)?)
 }
 
@@ -159,6 +186,6 @@ mod tests {
         assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
         // The next one has its own second.
         limit(&mut connection).unwrap();
-        assert!(updates(&connection, HistoricRange { offset: 0, count: 9 }).unwrap().is_empty());
+        assert!(rows(&connection, HistoricRange { offset: 0, count: 9 }).unwrap().1.is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! The new file is made beside the damaged one, under a name that says that it is not whole; when it is, it gets a name
 //! that says so, and only then are the two exchanged. A stop at any point is gone on from at the next start.
 
+mod counted;
 mod page;
 mod rows;
 #[cfg(test)]
@@ -177,9 +178,9 @@ fn build(path: &Path) -> Result<Salvaged, Failure> {
     schema::runner().set_grouped(true).run(&mut new)?;
     let transaction = new.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let salvaged = match source(path)? {
-        Some(old) => {
+        Some((old, is_mended)) => {
             is_known(&old)?;
-            bring(&Rows::of(&old), &transaction)?
+            bring(&Rows::of(&old), &transaction, is_mended)?
         }
         None => {
             begin(&transaction, None)?;
@@ -207,8 +208,8 @@ fn is_known(old: &Connection) -> Result<(), Failure> {
     }
 }
 
-/// The damaged file, as far as its tables can be found; or a copy of it with its first page mended.
-fn source(path: &Path) -> Result<Option<Connection>, Failure> {
+/// The damaged file, as far as its tables can be found; or a copy of it with its first page mended, and then true.
+fn source(path: &Path) -> Result<Option<(Connection, bool)>, Failure> {
     let readable = |path: &Path| {
         let connection = check::read_only(path).ok()?;
         // Without it, a file that was cut short is not read at all.
@@ -223,15 +224,16 @@ fn source(path: &Path) -> Result<Option<Connection>, Failure> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
         && let Some(connection) = readable(path)
     {
-        return Ok(Some(connection));
+        return Ok(Some((connection, false)));
     }
     // With another first page than its own, `state` may be anything: that it is there says that the pages fit.
     let mended = beside(path, MENDED);
-    Ok(if page::mend(path, &mended)? { readable(&mended) } else { None })
+    Ok(if page::mend(path, &mended)? { readable(&mended).map(|connection| (connection, true)) } else { None })
 }
 
-/// Brings over what `old` still has, under the ids it had; the rows are numbered anew, without gaps.
-fn bring(old: &Rows<'_>, new: &Transaction<'_>) -> Result<Salvaged, Failure> {
+/// Brings over what `old` still has, under the ids it had; the rows are numbered anew, without gaps. What they come to is
+/// counted anew, too, where all of them are there.
+fn bring(old: &Rows<'_>, new: &Transaction<'_>, is_mended: bool) -> Result<Salvaged, Failure> {
     let mut salvaged = Salvaged::default();
     {
         let mut insert =
@@ -264,11 +266,14 @@ fn bring(old: &Rows<'_>, new: &Transaction<'_>) -> Result<Salvaged, Failure> {
         let mut source =
             new.prepare("INSERT OR IGNORE INTO sources (id, name, damaged) VALUES (?1, '?' || ?1, 1)")?;
         let mut insert = new.prepare(
-            "INSERT INTO occupationUpdates (pc, source, datetime, occupation) VALUES (?, ?, ?, ?)",
+            "INSERT INTO occupationUpdates (id, pc, source, datetime, occupation) VALUES (?, ?, ?, ?, ?)",
         )?;
         let mut known = (HashSet::new(), HashSet::new());
+        // In a mended file nobody knows where these tables begin, which an older release may not have made.
+        let counted = if is_mended { None } else { old.counted().filter(|_| old.lacks_first()) };
+        let mut counted_row = 0;
         salvaged.lost += old.each("occupationUpdates", "pc, source, datetime, occupation", |row| {
-            let (of, by): (i64, i64) = (row.get(1)?, row.get(2)?);
+            let (id, of, by): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let (at, occupation): (Value, Value) = (row.get(3)?, row.get(4)?);
             // Nobody ever wrote this; bytes of a page that is gone are read as zeros.
             if let Value::Text(code) = &occupation
@@ -286,10 +291,22 @@ fn bring(old: &Rows<'_>, new: &Transaction<'_>) -> Result<Salvaged, Failure> {
             if known.1.insert(by) {
                 source.execute([by])?;
             }
-            insert.execute(params![of, by, at, occupation])?;
+            // What comes behind removed rows keeps its place: offsets are ids. The others have the ids that follow.
+            let first = (salvaged.rows == 0 && counted.is_some()).then_some(id);
+            let place = insert.insert(params![first, of, by, at, occupation])?;
             salvaged.rows += 1;
+            if counted.is_some_and(|(last, ..)| id <= last) {
+                counted_row = place;
+            }
             Ok(())
         })?;
+        if let Some((_, at, last, phase)) = counted {
+            salvaged.lost += counted::bring(old, new)?;
+            new.execute(
+                "UPDATE counted SET row = ?1, at = ?2, last = ?3, phase = ?4",
+                params![counted_row, at, last, phase],
+            )?;
+        }
     }
     let state = old.state();
     salvaged.has_versions = state.is_some();

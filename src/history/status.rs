@@ -49,6 +49,11 @@ pub enum Trouble {
         /// How many bytes it has.
         bytes: u64,
     },
+    /// Rows are not counted, and old ones not removed.
+    Uncounted {
+        /// What SQLite says.
+        reason: String,
+    },
     /// The thread that writes is gone, or the history was closed.
     Ended,
 }
@@ -61,6 +66,7 @@ impl Trouble {
             Trouble::Damaged { .. } => "damaged",
             Trouble::PutAside { .. } => "put_aside",
             Trouble::LogLarge { .. } => "log_large",
+            Trouble::Uncounted { .. } => "uncounted",
             Trouble::Ended => "ended",
         }
     }
@@ -89,6 +95,9 @@ impl Display for Trouble {
                 "the history's log has {} MiB; end the program that has been reading the history for long",
                 bytes >> 20
             ),
+            Trouble::Uncounted { reason } => {
+                write!(f, "the history is not counted, and no old row removed ({reason}); see to the file")
+            }
             Trouble::Ended => write!(f, "the history has ended; restart the daemon"),
         }
     }

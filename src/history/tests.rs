@@ -62,7 +62,7 @@ pub(super) fn push(version: u64, pc: &str, code: &str) -> Record {
 pub(super) fn rows(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();
     let all = HistoricRange { offset: 0, count: 1000 };
-    reader::updates(&connection, all).unwrap().iter().map(shown).collect()
+    reader::rows(&connection, all).unwrap().1.iter().map(shown).collect()
 }
 
 pub(super) fn shown(row: &HistoricUpdate) -> String {

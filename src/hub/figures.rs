@@ -119,6 +119,7 @@ fn note(conditions: &Conditions, troubles: &[Trouble]) {
     conditions.set(&Condition::HISTORY_DAMAGED, any(|it| matches!(it, Trouble::Damaged { .. })));
     conditions.set(&Condition::HISTORY_PUT_ASIDE, any(|it| matches!(it, Trouble::PutAside { .. })));
     conditions.set(&Condition::HISTORY_LOG_LARGE, any(|it| matches!(it, Trouble::LogLarge { .. })));
+    conditions.set(&Condition::HISTORY_UNCOUNTED, any(|it| matches!(it, Trouble::Uncounted { .. })));
     conditions.set(&Condition::HISTORY_ENDED, any(|it| matches!(it, Trouble::Ended)));
 }
 
@@ -133,6 +134,7 @@ mod tests {
             Trouble::Damaged { reason: String::new() },
             Trouble::PutAside { file: "a".into() },
             Trouble::LogLarge { bytes: 1 },
+            Trouble::Uncounted { reason: String::new() },
             Trouble::Ended,
         ];
         for trouble in troubles {

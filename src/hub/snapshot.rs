@@ -24,12 +24,16 @@ impl Hub {
         made
     }
 
-    /// A part of the history. It is no part of the state: no lock is taken.
+    /// A part of the history, and which: it begins with the oldest row that is left. It is no part of the state: no lock is
+    /// taken.
     ///
     /// # Errors
     /// When it cannot be read now.
-    pub async fn updates(&self, range: HistoricRange) -> Result<Vec<HistoricUpdate>, ReadError> {
-        self.history.updates(range).await
+    pub async fn updates(
+        &self,
+        range: HistoricRange,
+    ) -> Result<(HistoricRange, Vec<HistoricUpdate>), ReadError> {
+        self.history.rows(range).await
     }
 
     /// A page of the history. It is no part of the state: no lock is taken.

@@ -2,7 +2,7 @@
 
 use super::{Hub, Recipient};
 use crate::core::channel::{ChannelId, HoldId};
-use crate::core::poll::{Outcome, Poll, Shortage};
+use crate::core::poll::{Poll, Shortage};
 use std::time::Instant;
 
 impl Hub {
@@ -21,18 +21,7 @@ impl Hub {
         let polled = inner.house.poll(poll, now).map_err(|none| none.why)?;
         let channel = polled.channel;
         // Nobody else has its token, so that nothing is superseded.
-        let (held, answer) = match polled.outcome {
-            Outcome::Answer(reply) => (None, Some((recipient, reply))),
-            Outcome::Hold(hold) => {
-                inner.keep(channel, hold, recipient);
-                (Some(hold), None)
-            }
-        };
-        let earlier = inner.is_early();
-        drop(inner);
-        if earlier {
-            self.earlier.notify_one();
-        }
+        let (held, answer) = self.settle(inner, channel, polled.outcome, recipient);
         if let Some((recipient, reply)) = answer {
             recipient.deliver(reply);
         }

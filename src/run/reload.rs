@@ -236,6 +236,7 @@ impl Running {
         set_log(&setup.log).map_err(NotReloaded::Log)?;
 
         let refused = take_certificates(loaded.certificates, &mut difference);
+        self.hub.count_history(setup.timezone, setup.history.keep);
         self.doors.set(&setup);
         let (plan, terms) = (terms::plan(&setup), terms::house(&setup));
         let (change, deliveries) = self.hub.reload(plan, terms, place, Instant::now());

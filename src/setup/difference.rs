@@ -63,7 +63,7 @@ impl Setup {
             later: [listen, max_connections, tls],
             now: [allow, tokens, trusted_proxies, hosts, max_body, timeout]);
         table!(differ, "history", *history, new.history, HistoryFile,
-            later: [enabled, db, backlog], now: [acknowledge_within]);
+            later: [enabled, db, backlog], now: [acknowledge_within, keep]);
         table!(differ, "schedule", *schedule, new.schedule, Schedule,
             later: [], now: [every, retry, connect_timeout, timeout]);
         table!(differ, "limits", *limits, new.limits, Limits, later: [bodies, unsent],
@@ -152,8 +152,10 @@ mod tests {
             (setup("[http]\nhold = \"5s\"\nlisten = \"127.0.0.1:1\"\n"), &["http.hold"], &["http.listen"]),
             (log, &["push.allow", "log.level"], &["log.format"]),
             (
-                setup("[history]\ndb = \"x\"\nenabled = false\nbacklog = 1\nacknowledge_within = \"1s\"\n"),
-                &["history.acknowledge_within"],
+                setup(
+                    "[history]\ndb = \"x\"\nenabled = false\nbacklog = 1\nacknowledge_within = \"1s\"\nkeep = \"9d\"\n",
+                ),
+                &["history.acknowledge_within", "history.keep"],
                 &["history.enabled", "history.db", "history.backlog"],
             ),
             (

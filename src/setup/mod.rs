@@ -175,6 +175,8 @@ pub struct HistoryFile {
     pub backlog: usize,
     /// How long a push waits to be recorded before it is answered 202.
     pub acknowledge_within: Duration,
+    /// How long rows of single PCs are kept; none: for ever.
+    pub keep: Option<Duration>,
 }
 
 /// How far the state may grow (`[limits]`, faults.md S3).
@@ -239,6 +241,11 @@ pub fn load_again(
 ) -> Result<Setup, SetupError> {
     file.map_or(Ok(()), layers::lasts).map_err(SetupError::new)?;
     load(file, environment, sets)
+}
+
+/// A span of time as a setup has it (`2h`, `1h30m`, `7d`), if it is one.
+pub fn span(text: &str) -> Option<Duration> {
+    duration::parse(text).ok()
 }
 
 /// The process's variables, for [`load`]. Those that are not UTF-8 are shown with replacement

@@ -1,6 +1,7 @@
 //! Every key, what it means, its default and its bounds. The reasons stand in `setups/example.toml`,
 //! where the people who change the figures read them.
 
+use super::duration;
 use super::mistake::{Refusal, SetupError};
 use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
@@ -191,7 +192,24 @@ fn history(ask: &mut Reader) -> HistoryFile {
         db: ask.parsed("history.db", "a path in quotes", "history.sqlite3".into(), database),
         backlog: ask.count("history.backlog", 16_384, 1..=10_000_000),
         acknowledge_within: ask.duration("history.acknowledge_within", seconds(5), patience(minutes(1))),
+        keep: ask.parsed("history.keep", "a duration in quotes, as \"365d\"", None, keep),
     }
+}
+
+/// For ever, or a time that is long enough for what is counted of single PCs, and for a backlog that waits for a disk.
+fn keep(text: &str) -> Result<Option<Duration>, Refusal> {
+    const BOUNDS: [u64; 2] = [7, 36_500];
+    if text == "forever" {
+        return Ok(None);
+    }
+    let span = duration::parse(text)?;
+    let [least, most] = BOUNDS.map(|days| Duration::from_secs(days * 86_400));
+    if (least..=most).contains(&span) {
+        return Ok(Some(span));
+    }
+    let why =
+        format!("{} is not between {} and {}", quoted(text), duration::shown(least), duration::shown(most));
+    Err(Refusal::new(why))
 }
 
 fn database(text: &str) -> Result<PathBuf, Refusal> {

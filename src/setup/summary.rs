@@ -78,7 +78,8 @@ impl Setup {
             return "off: nothing survives a restart".into();
         }
         let within = shown(self.history.acknowledge_within);
-        format!("{}, acknowledged within {within}", self.history.db.display())
+        let kept = self.history.keep.map(|keep| format!(", kept {}", shown(keep))).unwrap_or_default();
+        format!("{}, acknowledged within {within}{kept}", self.history.db.display())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod api;
 pub mod client;
 pub mod control;
 pub mod health;
+pub mod history;
 pub mod joyce;
 pub mod json;
 pub mod message;

@@ -527,7 +527,7 @@ impl Run {
         let rows = once(reading.as_mut()).unwrap();
         drop(reading);
         match rows {
-            Ok(rows) => {
+            Ok((_, rows)) => {
                 let rows: Vec<Row> = rows
                     .into_iter()
                     .map(|row| Row {

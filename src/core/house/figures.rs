@@ -3,6 +3,7 @@
 use super::House;
 use crate::core::pc::PcName;
 use crate::core::poll::Census;
+use crate::core::room::RoomKey;
 use crate::core::snapshot::Snapshot;
 use crate::core::source::Timestamp;
 use crate::core::state::Tally;
@@ -26,5 +27,10 @@ impl House {
     /// Notes since when PCs are as they are, as far as that is known from before.
     pub fn set_since(&mut self, since: impl IntoIterator<Item = (PcName, Timestamp)>) {
         self.state.set_since(since);
+    }
+
+    /// In which room each PC is.
+    pub fn rooms_of_pcs(&self) -> Vec<(PcName, RoomKey)> {
+        self.state.rooms_of_pcs()
     }
 }

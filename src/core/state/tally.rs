@@ -1,7 +1,7 @@
 //! How many PCs of a room are in each state: for figures, not for those who watch.
 
 use super::State;
-use crate::core::pc::Occupation;
+use crate::core::pc::{Occupation, PcName};
 use crate::core::room::RoomKey;
 
 /// The PCs of one room, by their state.
@@ -29,13 +29,18 @@ impl State {
         rooms.retain(|room| room.pcs.iter().any(|count| *count > 0));
         rooms
     }
+
+    /// In which room each PC is.
+    pub fn rooms_of_pcs(&self) -> Vec<(PcName, RoomKey)> {
+        let key = |pc: &super::Pc| self.rooms.get(pc.room.0 as usize).map(|room| room.key.clone());
+        self.pcs.iter().filter_map(|pc| Some((pc.name.clone(), key(pc)?))).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Growth, Plan, Remains};
     use super::*;
-    use crate::core::pc::PcName;
     use crate::core::push::Push;
     use crate::core::room::{Rule, Rules};
     use crate::core::source::{Source, Timestamp};

@@ -1,6 +1,6 @@
 //! Original databases with all the damage they are known to have.
 
-use super::super::reader::updates;
+use super::super::reader;
 use super::super::tests::{Dir, open_at, rows, shown, states};
 use super::super::{OpenError, Record, Restored};
 use super::*;
@@ -191,7 +191,7 @@ fn a_stop_in_the_midst_leaves_the_original() {
     let restored = opened(&crashed);
     assert_eq!(restored.adopted.map(|adopted| adopted.rows), Some(count));
     let connection = Connection::open(crashed.path()).unwrap();
-    let last = updates(&connection, HistoricRange { offset: count - 1, count: 9 }).unwrap();
+    let last = reader::rows(&connection, HistoricRange { offset: count - 1, count: 9 }).unwrap().1;
     assert_eq!(last.iter().map(shown).collect::<Vec<_>>(), ["pc1 login 20000 wu"]);
 }
 

@@ -85,6 +85,19 @@ impl Rows<'_> {
         self.0.query_row(&sql, [right], |row| row.get(0)).ok()
     }
 
+    /// Whether the oldest rows were removed (`rollup/removal.rs`), as far as can be told: the first that there is, or
+    /// can be read, is not the first that there ever was.
+    pub(super) fn lacks_first(&self) -> bool {
+        let sql = "SELECT id FROM occupationUpdates ORDER BY id LIMIT 1";
+        self.0.query_row(sql, [], |row| row.get::<_, i64>(0)).map_or(true, |first| first > 1)
+    }
+
+    /// Up to which row all is counted, to when, when the last of them was, and the phase of the half hours.
+    pub(super) fn counted(&self) -> Option<(i64, Option<i64>, i64, Option<i64>)> {
+        let sql = "SELECT row, at, last, phase FROM counted";
+        self.0.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).ok()
+    }
+
     /// The recorded versions and how far those shown may have been past them, and the number of transactions.
     pub(super) fn state(&self) -> Option<([i64; 4], i64)> {
         let sql = "SELECT occupation, roomMap, schedule, tagMap, ahead, commits FROM state";
