@@ -10,10 +10,13 @@ use tokio::sync::watch;
 /// How many bytes a provider keeps of the events of all rooms: fifty thousand of them with their texts.
 pub(super) const MOST: usize = 32 << 20;
 
-/// Values with the time since when they are known, and the bytes that they take. Pulls of one provider never overlap, but the requests of one
+/// Values with the time since when they are known. Pulls of one provider never overlap, but the requests of one
 /// pull do, hence the cell that is shared.
 #[derive(Debug)]
-pub(super) struct Cache<K, V>(watch::Sender<HashMap<K, (Instant, usize, Arc<V>)>>);
+pub(super) struct Cache<K, V>(watch::Sender<HashMap<K, Known<V>>>);
+
+/// Since when, how many bytes it takes, and what.
+type Known<V> = (Instant, usize, Arc<V>);
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {

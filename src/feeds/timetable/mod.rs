@@ -137,6 +137,13 @@ pub enum Error {
     Crashed,
 }
 
+/// Reads an answer where nothing waits for it: a large one takes a tenth of a second, for which every client would.
+async fn apart<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(Error::Crashed))
+}
+
 impl Timetable {
     /// Notes something for people.
     pub fn note(&mut self, note: String) {

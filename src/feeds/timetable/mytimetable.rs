@@ -8,7 +8,7 @@ use super::coverage::Coverage;
 use super::day::Day;
 use super::fetch::{FetchError, Fetcher, Got, Hosts, together};
 use super::few::Few;
-use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable, apart};
 use crate::core::room::RoomKey;
 use chrono::{DateTime, Utc};
 use reqwest::Url;
@@ -157,18 +157,14 @@ impl MyTimetable {
         for room in &known {
             ids.extend(entry(room).and_then(|entry| entry.id.as_ref()).map(|id| (id, &room.key)));
         }
-        for location in
-            answers.iter().flat_map(|(_, events)| events.iter()).flat_map(|event| &event.locations)
-        {
-            let is_it = |room: &&&Room| {
-                entry(room).is_some_and(|entry| {
-                    location.key.as_ref() == Some(&entry.value)
-                        || location.name.as_ref() == Some(&entry.host_key)
-                })
-            };
-            if let (Some(id), Some(room)) = (&location.id, known.iter().find(is_it)) {
-                ids.insert(id, &room.key);
-            }
+        let of = |name: fn(&Entry) -> &String| -> HashMap<&String, &RoomKey> {
+            known.iter().rev().filter_map(|room| Some((name(entry(room)?), &room.key))).collect()
+        };
+        let (by_key, by_host_key) = (of(|entry| &entry.value), of(|entry| &entry.host_key));
+        for location in answers.iter().flat_map(|(_, events)| events.iter()).flat_map(|it| &it.locations) {
+            let room = location.key.as_ref().and_then(|key| by_key.get(key));
+            let room = room.or_else(|| by_host_key.get(location.name.as_ref()?));
+            ids.extend(location.id.as_ref().zip(room.copied()));
         }
         for (room, events) in &answers {
             for event in events.iter() {
@@ -239,8 +235,12 @@ impl Server {
             .append_pair("endDate", &pull.day.horizon().timestamp_millis().to_string());
         let document = hosts.ask(&url, self.fetch(&url)).await?;
         let _one = self.reading.acquire().await;
-        let Few(events) = parsed::<Few<Event, EVENTS>>(&document)?;
-        let known: Vec<Known> = events.into_iter().filter_map(|event| self.known(event, pull.day)).collect();
+        let (rule, day) = (self.text.clone(), pull.day);
+        let known = apart(move || {
+            let Few(events) = parsed::<Few<Event, EVENTS>>(&document)?;
+            Ok(events.into_iter().filter_map(|event| known(event, day, &rule)).collect::<Vec<_>>())
+        });
+        let known = known.await?;
         let bytes = known.iter().map(Known::bytes).sum();
         self.events.put_large(room, pull.now, known, bytes)
     }
@@ -263,22 +263,23 @@ impl Server {
         }
     }
 
-    async fn ask<T: DeserializeOwned>(&self, url: &Url) -> Result<T, Error> {
-        parsed(&self.fetch(url).await?)
+    async fn ask<T: DeserializeOwned + Send + 'static>(&self, url: &Url) -> Result<T, Error> {
+        let document = self.fetch(url).await?;
+        apart(move || parsed(&document)).await
     }
+}
 
-    /// What is kept of an event, if it takes time in the days that were asked for.
-    fn known(&self, event: Event, day: Day) -> Option<Known> {
-        let time = DateTime::<Utc>::from_timestamp_millis;
-        let (start, end) = (time(event.start_date)?, time(event.end_date)?);
-        if start >= end || end <= day.start() || start >= day.horizon() {
-            return None;
-        }
-        let texts = [event.activity_description.as_deref(), event.notes.as_deref()];
-        let text = self.text.apply(texts.into_iter().flatten());
-        let locations = event.locations.map(|Few(locations)| locations).unwrap_or_default();
-        Some(Known { start, end, text, locations })
+/// What is kept of an event, if it takes time in the days that were asked for.
+fn known(event: Event, day: Day, rule: &TextRule) -> Option<Known> {
+    let time = DateTime::<Utc>::from_timestamp_millis;
+    let (start, end) = (time(event.start_date)?, time(event.end_date)?);
+    if start >= end || end <= day.start() || start >= day.horizon() {
+        return None;
     }
+    let texts = [event.activity_description.as_deref(), event.notes.as_deref()];
+    let text = rule.apply(texts.into_iter().flatten());
+    let locations = event.locations.map(|Few(locations)| locations).unwrap_or_default();
+    Some(Known { start, end, text, locations })
 }
 
 impl Known {

@@ -5,7 +5,7 @@ use super::coverage::Coverage;
 use super::day::{Day, instant};
 use super::fetch::{FetchError, Fetcher, Got, Hosts, together};
 use super::few::Few;
-use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable, apart};
 use crate::core::room::RoomKey;
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
@@ -188,7 +188,7 @@ impl Server {
         }
         let document = self.get(&["list".into(), what.into()]).await?;
         let _one = self.reading.acquire().await;
-        let Few(list) = parsed::<Few<Named, LOCATIONS>>(&document)?;
+        let Few(list) = apart(move || parsed::<Few<Named, LOCATIONS>>(&document)).await?;
         Ok(self.lists.put(what, pull.now, list))
     }
 
@@ -204,10 +204,14 @@ impl Server {
         }
         let document = hosts.ask(&self.base, self.get(path)).await?;
         let _one = self.reading.acquire().await;
-        let snapshot: Snapshot = parsed(&document)?;
-        let event = |written| Event::parse(written, &self.text);
-        let week: Option<Vec<Event>> = snapshot.events.0.into_iter().map(event).collect();
-        let week = week.ok_or_else(|| Error::Malformed("a day or a time that is none".into()))?;
+        let rule = self.text.clone();
+        let week = apart(move || {
+            let snapshot: Snapshot = parsed(&document)?;
+            let event = |written| Event::parse(written, &rule);
+            let week: Option<Vec<Event>> = snapshot.events.0.into_iter().map(event).collect();
+            week.ok_or_else(|| Error::Malformed("a day or a time that is none".into()))
+        });
+        let week = week.await?;
         let bytes = week.iter().map(Event::bytes).sum();
         self.weeks.put_large(room, pull.now, week, bytes)
     }

@@ -21,7 +21,7 @@ use super::cache::Cache;
 use super::coverage::{Coverage, filled};
 use super::day::Day;
 use super::fetch::{self, FetchError, Fetcher, Got, Hosts, Validators, together};
-use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable, apart};
 use crate::core::room::RoomKey;
 use chrono_tz::Tz;
 use reqwest::Url;
@@ -215,7 +215,7 @@ impl Calendars {
         let (plan, day) = (self.plan.clone(), pull.day);
         let _one = self.reading.acquire().await;
         let read = move || read(&document, &plan, day, rooms, validators);
-        let kept = tokio::task::spawn_blocking(read).await.map_err(|_| Error::Crashed)??;
+        let kept = apart(read).await?;
         let bytes = kept.bookings.iter().map(|booking| size_of::<Booking>() + booking.text.len()).sum();
         self.kept.put_large(place, pull.now, kept, bytes)
     }
