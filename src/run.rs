@@ -122,14 +122,17 @@ pub async fn run(
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);
     let control = control::open(&setup, &listeners, &porch, reloads.handle()).await?;
-    let doors = open_doors(&setup, listeners, connections, &certificates, &hub, &porch);
     let timetables_shown = setup.has_schedule();
+    let mut master = master.map(|master| if timetables_shown { master.without_schedule() } else { master });
+    if let Some(master) = &mut master {
+        master.recall(&hub, Utc::now()).await;
+    }
+    let doors = open_doors(&setup, listeners, connections, &certificates, &hub, &porch);
     let plans = watch::Sender::new(timetables_shown.then(|| timetables.clone()));
     porch.tasks.spawn(task::run(plans.subscribe(), hub.clone(), Utc::now, porch.shutdown.clone()));
 
     if let Some(master) = master {
-        let master = if timetables_shown { master.without_schedule() } else { master };
-        porch.tasks.spawn(master::run(master, hub.clone(), porch.shutdown.clone()));
+        porch.tasks.spawn(master::run(master, hub.clone(), Utc::now, porch.shutdown.clone()));
     }
 
     let running = Running { setup, hub: hub.clone(), doors, certificates, timetables, plans };

@@ -11,7 +11,6 @@ pub mod combine;
 pub mod coverage;
 pub mod day;
 pub mod fetch;
-mod few;
 pub mod file;
 pub mod ical;
 pub mod mytimetable;

@@ -1,4 +1,5 @@
-//! Calendars that are small and would take all time or memory there is: each comes to an end, and says so.
+//! Calendars that are small and would take all time or memory there is: each comes to an end, and says so. And large
+//! ones that are nothing but large.
 
 use super::super::Error;
 use super::super::day::Day;
@@ -125,4 +126,26 @@ fn t2_a_zone_that_changes_all_the_time_is_none() {
 fn t2_no_more_of_a_location_is_searched_than_hundreds_of_rooms_have() {
     let long = event(1, &format!("{TIMES}LOCATION:{}\n", "é".repeat(100_000)));
     assert_eq!(feed(&long).events[0].location.len(), 16 * 1024);
+}
+
+#[test]
+fn t2_ten_megabytes_of_lectures_are_read_within_the_budget() {
+    let mut body = String::new();
+    let mut number = 0;
+    while body.len() < 10_000_000 {
+        number += 1;
+        let rule = if number % 2 == 0 { "RRULE:FREQ=WEEKLY\n" } else { "" };
+        body.push_str(&format!(
+            "BEGIN:VEVENT\nUID:{number}\nSUMMARY:Lecture {number}\nDESCRIPTION:{}\nLOCATION:Room {}\n\
+             DTSTART;TZID=Europe/Amsterdam:2026{:02}{:02}T090000\nDTEND;TZID=Europe/Amsterdam:2026{:02}{:02}T104500\n{rule}END:VEVENT\n",
+            "x".repeat(150),
+            number % 300,
+            number % 10 + 1, number % 28 + 1, number % 10 + 1, number % 28 + 1,
+        ));
+    }
+    let feed = feed(&body);
+    assert_eq!(feed.events.len(), number);
+    let (found, bad) = occurrences(&feed, Budget::new()).unwrap();
+    // Of every weekly one there is one a week, and eight days hold one weekday twice.
+    assert!(found >= number / 2 && bad == 0, "{found} of {number}");
 }

@@ -434,29 +434,6 @@ fn several_calendars_may_stand_in_one_file_and_say_how_long_they_last() {
     }
 }
 
-#[test]
-fn ten_megabytes_are_read_within_the_budget() {
-    let mut body = String::new();
-    let mut number = 0;
-    while body.len() < 10_000_000 {
-        number += 1;
-        let rule = if number % 2 == 0 { "RRULE:FREQ=WEEKLY\n" } else { "" };
-        body.push_str(&format!(
-            "BEGIN:VEVENT\nUID:{number}\nSUMMARY:Lecture {number}\nDESCRIPTION:{}\nLOCATION:Room {}\n\
-             DTSTART;TZID=Europe/Amsterdam:2026{:02}{:02}T090000\nDTEND;TZID=Europe/Amsterdam:2026{:02}{:02}T104500\n{rule}END:VEVENT\n",
-            "x".repeat(150),
-            number % 300,
-            number % 10 + 1, number % 28 + 1, number % 10 + 1, number % 28 + 1,
-        ));
-    }
-    let feed = read::feed(calendar(body.trim_end()).as_bytes(), None, Amsterdam, Budget::new()).unwrap();
-    assert_eq!(feed.events.len(), number);
-    let day = Day { date: "2026-11-23".parse().unwrap(), zone: Amsterdam };
-    let (found, bad) = expand::occurrences(&feed, day, Budget::new()).unwrap();
-    // Of every weekly one there is one a week, and eight days hold one weekday twice.
-    assert!(found.len() >= number / 2 && bad == 0, "{} of {number}", found.len());
-}
-
 mod damage {
     use super::*;
     use proptest::prelude::*;

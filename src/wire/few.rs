@@ -1,4 +1,4 @@
-//! Lists of servers, of which no more is read than anybody needs.
+//! Lists of others, of which no more is read than anybody needs.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 /// A list of at most `MOST`. A longer one does not read: what takes three bytes in an answer may take a hundred in
 /// memory.
 #[derive(Debug)]
-pub(super) struct Few<T, const MOST: usize>(pub(super) Vec<T>);
+pub struct Few<T, const MOST: usize>(pub Vec<T>);
 
 impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Few<T, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
