@@ -5,6 +5,7 @@
 
 use super::terms::MAX_REMEMBERED;
 use crate::doors::ingest;
+use crate::feeds::master::LARGEST;
 use crate::setup::Setup;
 use std::fmt::Write;
 
@@ -54,6 +55,8 @@ fn terms(setup: &Setup, connections: usize) -> Vec<(String, u64)> {
         ("unsent answers".into(), 2 * count(limits.unsent)),
         ("backlog, where a change is of 64 PCs".into(), count(setup.history.backlog) * (256 + 64 * 32)),
         ("timetables".into(), timetables),
+        // What a master says in one answer, while it is read and taken over, and what is kept of it.
+        ("master".into(), if setup.mirror.is_some() { 32 * count(LARGEST) } else { 0 }),
         ("log".into(), 4 * MIB),
     ]
 }
