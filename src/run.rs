@@ -32,7 +32,7 @@ pub(crate) mod ceiling;
 mod control;
 pub(crate) mod descriptors;
 pub(crate) mod export;
-mod mirror;
+pub(crate) mod mirror;
 mod reload;
 mod supervisor;
 mod terms;

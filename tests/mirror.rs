@@ -169,6 +169,28 @@ fn pushes_to_a_mirror_are_refused_with_the_master_s_name_or_taken() {
 }
 
 #[test]
+fn a_check_asks_the_master_and_a_schedule_says_whose_it_is() {
+    let mut master = master();
+    master.push("test", &json!({"hg075pc01": entry("lf"), "bibpc01": entry("wu")}));
+    let directory = tempfile::tempdir().unwrap();
+    let setup = format!("[mirror]\nmaster = \"http://{}\"\n", master.joyce());
+    std::fs::write(directory.path().join("mirror.toml"), setup).unwrap();
+    let check = || common::run_to_end(directory.path(), &["check", "--online", "mirror.toml"]);
+    let asked = format!("asked      master http://{}/: ", master.joyce());
+    let (code, out, err) = check();
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains(&format!("{asked}12 rooms, 2 PCs, reservations in 1 rooms\n")), "{out}");
+    let (code, _, err) = common::run_to_end(directory.path(), &["schedule", "mirror.toml"]);
+    assert!(
+        code == Some(1) && err.contains(&format!("follows http://{}/", master.joyce())),
+        "{code:?} {err}"
+    );
+    master.kill();
+    let (code, out, _) = check();
+    assert!(code == Some(1) && out.contains(&format!("{asked}FAILED, Connection refused")), "{code:?} {out}");
+}
+
+#[test]
 fn m4_a_daemon_that_follows_itself_says_so_and_stops() {
     let relay = common::relay::Relay::to("127.0.0.1:9".parse().unwrap());
     let mirror = mirror_of(relay.addr(), &[]);

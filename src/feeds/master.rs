@@ -5,6 +5,7 @@
 
 mod heard;
 mod kept;
+mod look;
 mod presence;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::client::{BadAddress, Pace};
+pub use look::Found;
 
 /// How long after a defect of ours all begins anew.
 const RECOVERY: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use crate::setup::Setup;
 ///
 /// # Errors
 /// When the address cannot be asked.
-pub(super) fn plan(setup: &Setup) -> Result<Option<Plan>, BadAddress> {
+pub(crate) fn plan(setup: &Setup) -> Result<Option<Plan>, BadAddress> {
     let Some(mirror) = &setup.mirror else { return Ok(None) };
     let pace = Pace { least: mirror.retry, most: mirror.retry_most };
     let (master, source) = (mirror.master.as_str(), mirror.source.clone());
