@@ -10,6 +10,7 @@ pub const VIA: &str = "x-tkbd-via";
 pub mod api;
 pub mod client;
 pub mod control;
+pub mod few;
 pub mod health;
 pub mod history;
 pub mod joyce;
