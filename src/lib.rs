@@ -5,6 +5,7 @@
 //! - [`core`] the state, the channels, and who is owed what: pure, told the time, returns what should happen.
 //! - [`hub`] the one lock around it, and the requests that are held.
 //! - [`wire`] bytes to core types and back.
+//! - [`page`] core types to what people see.
 //! - [`doors`] accept, parse, one verb of the hub, answer.
 //! - [`feeds`] what we ask others for: timetables.
 //! - [`health`] how the daemon is doing: told by all, read by one door.
@@ -22,6 +23,7 @@ pub mod health;
 pub mod history;
 pub mod hub;
 pub mod listeners;
+pub mod page;
 mod run;
 pub mod setup;
 mod shutdown;

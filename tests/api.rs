@@ -9,6 +9,8 @@ mod common;
 mod description;
 #[path = "api/events.rs"]
 mod events;
+#[path = "api/forms.rs"]
+mod forms;
 #[path = "api/listener.rs"]
 mod listener;
 

@@ -30,4 +30,5 @@ pub mod source;
 pub mod state;
 pub mod tag;
 pub mod token;
+pub mod turns;
 pub mod version;

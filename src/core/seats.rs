@@ -184,15 +184,28 @@ impl Seats {
 
     /// Rooms in this order begin with the best: the most seats that can be had, then those that can be had the longest;
     /// of the others, those first that can be used the soonest.
-    pub fn rank(&self) -> impl Ord + use<> {
+    pub fn rank(&self) -> Rank {
         let (group, minute) = match &self.room {
             Room::Open { until: Until::Reserved(at) | Until::Closes(at) } => (0, LAST - minutes(*at)),
             Room::Open { until: Until::DayEnds } => (0, 0),
             Room::Reserved { until, .. } => (1, until.map_or(LAST + 1, minutes)),
             Room::Closed { until, .. } => (2, until.map_or(LAST + 1, minutes)),
         };
-        (group, Reverse(self.usable()), minute, Reverse(self.free.all()))
+        Rank { group, usable: Reverse(self.usable()), minute, free: Reverse(self.free.all()) }
     }
+}
+
+/// How good a room is for who looks for a seat; the best comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// 0 where it is open, 1 where it is reserved, 2 where it is closed.
+    pub group: u8,
+    /// How many seats can be had.
+    pub usable: Reverse<u32>,
+    /// In minutes: of an open room how long before midnight that ends, of others when it can be had.
+    pub minute: u16,
+    /// How many PCs are free.
+    pub free: Reverse<u32>,
 }
 
 fn minutes(time: TimeOfDay) -> u16 {

@@ -41,6 +41,11 @@ impl Joyce {
         Joyce { hub, path: path.trim_matches('/').to_owned(), waiting, unsent, porch }
     }
 
+    /// Where it is, without slashes around it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Takes a plain request that asks something of a channel. One that does not, or is bad, is left to
     /// be read with all there is to it.
     pub fn plain(&self, target: Target<'_>) -> Option<Asked> {

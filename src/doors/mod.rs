@@ -8,8 +8,9 @@ pub mod events;
 pub mod health;
 pub mod http;
 pub mod ingest;
+pub mod insight;
 pub mod joyce;
-mod page;
+pub mod page;
 
 use crate::core::origins::Origin;
 use crate::core::slack::Slack;
@@ -203,8 +204,12 @@ pub struct Web {
     pub places: Places,
     /// The state for programs that ask once.
     pub api: api::Api,
+    /// How rooms were used.
+    pub insight: insight::Insight,
     /// And for those that only listen.
     pub events: events::Events,
+    /// And for people.
+    pub page: page::Page,
     /// What all doors are given.
     pub porch: Porch,
 }
@@ -380,13 +385,18 @@ impl Web {
             self.health.answer(page, connection.socket().peer(), &request).await
         } else if api::is_for(&request) {
             self.api.answer(&request).await
+        } else if insight::is_for(&request) {
+            self.insight.answer(connection.socket().peer(), &request).await
         } else if events::is_for(&request) {
             match self.events.serve(connection, &request, origin).await {
                 Ok(()) => return false,
                 Err(response) => response,
             }
-        } else if page::is_for(&request) {
-            page::index(&request)
+        } else if page::is_for(&request, self.joyce.path()) {
+            match self.page.serve(connection, &request).await {
+                Ok(()) => return false,
+                Err(response) => response,
+            }
         } else {
             let wait = self.terms.borrow().wait;
             match self.joyce.answer(connection, &request, *held, origin, wait).await {

@@ -24,6 +24,33 @@ impl Count {
     }
 }
 
+/// How many there are now.
+#[derive(Debug, Default)]
+pub struct Open(AtomicU64);
+
+/// One of those; it is one fewer when this ends.
+#[derive(Debug)]
+pub struct Opened<'a>(&'a Open);
+
+impl Open {
+    /// One more, as long as that is kept.
+    pub fn begin(&self) -> Opened<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Opened(self)
+    }
+
+    /// How many there are.
+    pub fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What is counted.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -42,6 +69,8 @@ pub struct Counts {
     pub given_back: Count,
     /// Messages of clients that were of no known type or form.
     pub ignored: Count,
+    /// Streams of the page.
+    pub streams: Open,
     /// What was refused.
     pub refused: Refusals,
 }
@@ -167,12 +196,26 @@ refusals! {
     ApiMethod = "api", "method";
     /// A query that is none.
     ApiBad = "api", "bad";
+    /// Somebody asked how rooms were used who may not.
+    InsightForbidden = "insight", "forbidden";
+    /// Nothing is there.
+    InsightPath = "insight", "path";
+    /// Another method.
+    InsightMethod = "insight", "method";
+    /// A query that is none.
+    InsightBad = "insight", "bad";
     /// Another method.
     EventsMethod = "events", "method";
     /// A query that is none.
     EventsBad = "events", "bad";
     /// As many channels as there may be.
     EventsChannels = "events", "channels";
+    /// Nothing is there.
+    PagePath = "page", "path";
+    /// Another method.
+    PageMethod = "page", "method";
+    /// As many streams as there may be.
+    PageStreams = "page", "streams";
 }
 
 #[cfg(test)]

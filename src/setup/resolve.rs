@@ -7,8 +7,8 @@ use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
-    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, metrics, mirror, rooms,
-    rules, seats, timetable, tls, tokens,
+    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, insight, metrics,
+    mirror, rooms, rules, seats, timetable, tls, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -44,6 +44,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let log = log(ask);
     let mirror = mirror::mirror(ask);
     let metrics = metrics::metrics(ask);
+    let insight = insight::insight(ask);
     let control = control::control(ask);
     Setup {
         timezone,
@@ -59,6 +60,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
         seats,
         mirror,
         metrics,
+        insight,
         control,
         limits,
         log,
@@ -90,6 +92,7 @@ fn http(ask: &mut Reader) -> Http {
         hold: ask.duration("http.hold", seconds(20), milliseconds(100)..=minutes(10)),
         channel_expiry: ask.duration("http.channel_expiry", minutes(5), milliseconds(100)..=hours(24)),
         max_channels: ask.count("http.max_channels", 50_000, 1..=1_000_000),
+        max_streams: ask.count("http.max_streams", 10_000, 1..=1_000_000),
         idle: ask.duration("http.idle", seconds(120), patience(hours(1))),
         head_timeout: ask.duration("http.head_timeout", seconds(10), patience(minutes(5))),
         // hyper does not take less than 8 KiB.
@@ -162,12 +165,21 @@ fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
 
 fn path(text: &str) -> Result<String, Refusal> {
     // What else is answered on this port.
-    const TAKEN: [(&str, &str); 5] = [
+    const TAKEN: [(&str, &str); 14] = [
         ("healthz", "tells how it is doing"),
         ("readyz", "tells how it is doing"),
         ("metrics", "tells how it is doing"),
         ("api", "answers programs"),
         ("events", "answers programs"),
+        ("insight", "tells administrators how rooms were used"),
+        ("rooms", "shows a room"),
+        ("kiosk", "shows rooms"),
+        ("embed", "shows rooms"),
+        ("live", "tells the page what changes"),
+        ("assets", "has the files of the page"),
+        ("manifest.webmanifest", "has the files of the page"),
+        ("worker.js", "has the files of the page"),
+        ("favicon.ico", "has the files of the page"),
     ];
     let fits = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}%".contains(&b));
     if !fits || text.len() > 200 {

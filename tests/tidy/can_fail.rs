@@ -103,7 +103,7 @@ fn a_new_ring_needs_its_arrows() {
 #[test]
 fn core_may_not_reach_out() {
     let dependencies = ["tokio", "serde", "rusqlite", "hyper", "tracing", "bytes"].map(str::to_owned);
-    let names = |text| impurities(&one("src/core/a.rs", text), &dependencies);
+    let names = |text| impurities(&one("src/core/a.rs", text), "core", &PURE_CRATES, &dependencies);
     found(&names("use std::{fmt, net::IpAddr, time::{Duration, SystemTime}};"), &["IpAddr", "SystemTime"]);
     found(&names("use std::time; fn f() { time::SystemTime::now(); }"), &["std::time::SystemTime::now"]);
     found(&names("fn f() { std::fs::read(p); tokio::spawn(g); }"), &["std::fs::read", "tokio::spawn"]);

@@ -30,7 +30,7 @@ impl Mood {
 
 /// A badge.
 pub(super) fn svg(label: &str, says: &str, mood: Mood) -> String {
-    let label: String = label.chars().filter(|c| !c.is_control()).take(MOST).collect();
+    let label: String = label.chars().filter(|c| is_of_xml(*c)).take(MOST).collect();
     // Seven pixels a column, and six at either end.
     let width = |text: &str| text.width() * 7 + 12;
     let (left, right) = (width(&label), width(says));
@@ -40,7 +40,8 @@ pub(super) fn svg(label: &str, says: &str, mood: Mood) -> String {
     format!(
         concat!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{all}" height="20" viewBox="0 0 {all} 20" "#,
-            r#"role="img" aria-labelledby="t"><title id="t">{label}: {says}</title>"#,
+            // No id: a page may hold several badges.
+            r#"role="img" aria-label="{label}: {says}"><title>{label}: {says}</title>"#,
             r##"<rect width="{left}" height="20" fill="#3f4650"/>"##,
             r#"<rect x="{left}" width="{right}" height="20" fill="{colour}"/>"#,
             r##"<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" "##,
@@ -55,6 +56,11 @@ pub(super) fn svg(label: &str, says: &str, mood: Mood) -> String {
         middle = middle,
         second = second,
     )
+}
+
+/// Whether a character can be shown, and stand in XML (its section 2.2).
+fn is_of_xml(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 fn escaped(text: &str) -> String {
@@ -76,9 +82,10 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_the_text_it_stands_in() {
-        let badge = svg("<script>&\"\u{1}", "5 free", Mood::Free);
-        assert!(badge.contains("<title id=\"t\">&lt;script&gt;&amp;&quot;: 5 free</title>"), "{badge}");
-        assert!(!badge.contains("<script"), "{badge}");
+        let badge = svg("<script>&\"\u{1}\u{ffff}", "5 free", Mood::Free);
+        assert!(badge.contains("<title>&lt;script&gt;&amp;&quot;: 5 free</title>"), "{badge}");
+        assert!(badge.contains("aria-label=\"&lt;script&gt;&amp;&quot;: 5 free\""), "{badge}");
+        assert!(!badge.contains("<script") && !badge.contains("id="), "{badge}");
         let long = svg(&"x".repeat(10_000), "0 free", Mood::of(0));
         assert!(long.len() < 1500 && long.contains(Mood::Full.colour()), "{long}");
     }

@@ -10,6 +10,9 @@ use std::fmt::Write;
 
 pub(super) const TYPE: &str = "text/calendar; charset=utf-8";
 
+/// How often a calendar that is subscribed to is to be fetched: it is of one day, and some programs ask once a week.
+const REFRESH: TimeDelta = TimeDelta::hours(1);
+
 /// The calendar of a room on the day of `now`. Times are told in UTC, which needs no table of a zone's rules; the zone is
 /// named, so that they are shown in it.
 pub(super) fn of(room: RoomView<'_>, now: &DateTime<Tz>) -> String {
@@ -17,16 +20,44 @@ pub(super) fn of(room: RoomView<'_>, now: &DateTime<Tz>) -> String {
     let mut calendar = Calendar::empty();
     calendar.append_property(Property::new("VERSION", "2.0"));
     calendar.append_property(Property::new("PRODID", "-//tkbd//rooms//EN"));
-    calendar.name(room.name()).timezone(zone.name());
+    // The crate escapes all texts but this one, which it does not know to be one (RFC 7986, section 5.1).
+    calendar.append_property(Property::new("NAME", escaped(room.name())));
+    calendar.append_property(Property::new("X-WR-CALNAME", room.name()));
+    calendar.timezone(zone.name()).ttl(&REFRESH);
     for reservation in room.schedule() {
-        let (start, end) = (instant(zone, day, reservation.start), end(zone, day, reservation.end));
+        let (start, end) = (instant(zone, day, reservation.start), end(zone, day, reservation));
         let mut event = Event::with_uid(&uid(room.key().as_str(), day, reservation));
         // Of an event that is made each time anew there is no other: the answer is the same until something changes.
-        event.timestamp(instant(zone, day, TimeOfDay { hour: 0, minute: 0 }));
-        event.starts(start).ends(end.max(start)).summary(&reservation.text).location(room.name());
+        event.timestamp(instant(zone, day, MIDNIGHT));
+        event.starts(start).ends(end).summary(&reservation.text).location(room.name());
         calendar.push(event.done());
     }
-    calendar.to_string()
+    let text = calendar.to_string();
+    match text.strip_suffix(LAST_LINE) {
+        // A calendar has at least one component (RFC 5545, section 3.6). Of a day without events it says that it is free.
+        Some(head) if room.schedule().is_empty() => format!("{head}{}{LAST_LINE}", free(room, day, zone)),
+        _ => text,
+    }
+}
+
+const LAST_LINE: &str = "END:VCALENDAR\r\n";
+
+const MIDNIGHT: TimeOfDay = TimeOfDay { hour: 0, minute: 0 };
+
+/// A day without events.
+fn free(room: RoomView<'_>, day: NaiveDate, zone: Tz) -> String {
+    let time = |at: DateTime<Utc>| at.format("%Y%m%dT%H%M%SZ").to_string();
+    let whole = Reservation { start: MIDNIGHT, end: LAST_MINUTE, text: String::new() };
+    let (start, end) = (time(instant(zone, day, MIDNIGHT)), time(end(zone, day, &whole)));
+    let uid = uid(room.key().as_str(), day, &whole);
+    format!(
+        "BEGIN:VFREEBUSY\r\nUID:{uid}\r\nDTSTAMP:{start}\r\nDTSTART:{start}\r\nDTEND:{end}\r\nEND:VFREEBUSY\r\n"
+    )
+}
+
+/// A text, as it stands in a calendar (RFC 5545, section 3.3.11). It has no line breaks.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,")
 }
 
 /// The same for the same reservation, whoever asks and whenever.
@@ -40,14 +71,18 @@ fn uid(key: &str, day: NaiveDate, of: &Reservation) -> String {
     }) + "@tkbd"
 }
 
-/// A day that is told to last until 23:59 lasts until midnight.
-fn end(zone: Tz, day: NaiveDate, at: TimeOfDay) -> DateTime<Utc> {
-    match (at, day.succ_opt()) {
-        (TimeOfDay { hour: 23, minute: 59 }, Some(next)) => {
-            instant(zone, next, TimeOfDay { hour: 0, minute: 0 })
-        }
-        _ => instant(zone, day, at),
-    }
+/// The last minute that a schedule names.
+const LAST_MINUTE: TimeOfDay = TimeOfDay { hour: 23, minute: 59 };
+
+/// When a reservation is over. A day that is told to last until 23:59 lasts until midnight. An end stands behind its start
+/// (RFC 5545, section 3.8.2.2): one that does not is there for a minute, as where seats are counted.
+fn end(zone: Tz, day: NaiveDate, of: &Reservation) -> DateTime<Utc> {
+    let least = instant(zone, day, of.start) + TimeDelta::minutes(1);
+    let end = match (of.end, day.succ_opt()) {
+        (LAST_MINUTE, Some(next)) => instant(zone, next, MIDNIGHT),
+        _ => instant(zone, day, of.end),
+    };
+    end.max(least)
 }
 
 /// When the clock of `zone` shows that: the first time where it does so twice; where it never does, as if it had not been
@@ -77,8 +112,19 @@ mod tests {
         assert_eq!(utc("2026-07-01", 10, 45), "2026-07-01T08:45:00+00:00");
         assert_eq!(utc("2026-03-29", 2, 30), "2026-03-29T01:30:00+00:00", "skipped");
         assert_eq!(utc("2026-10-25", 2, 30), "2026-10-25T00:30:00+00:00", "repeated");
-        let midnight = end(Amsterdam, "2026-11-23".parse().unwrap(), TimeOfDay { hour: 23, minute: 59 });
-        assert_eq!(midnight.to_rfc3339(), "2026-11-23T23:00:00+00:00");
+    }
+
+    #[test]
+    fn a_reservation_ends_after_it_began_and_the_last_one_at_midnight() {
+        let at = |hour, minute| TimeOfDay { hour, minute };
+        let end = |start: TimeOfDay, until: TimeOfDay| {
+            let of = Reservation { start, end: until, text: String::new() };
+            end(Amsterdam, "2026-11-23".parse().unwrap(), &of).to_rfc3339()
+        };
+        assert_eq!(end(at(9, 0), at(10, 30)), "2026-11-23T09:30:00+00:00");
+        assert_eq!(end(at(9, 0), at(23, 59)), "2026-11-23T23:00:00+00:00");
+        assert_eq!(end(at(9, 0), at(9, 0)), "2026-11-23T08:01:00+00:00");
+        assert_eq!(end(at(9, 0), at(8, 0)), "2026-11-23T08:01:00+00:00");
     }
 
     #[test]

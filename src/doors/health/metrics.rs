@@ -76,6 +76,7 @@ impl Sheet {
         out.gauge("tkbd_channels", "Channels", census.channels as u64)?;
         out.gauge("tkbd_held_requests", "Requests that are held until there is news", census.held as u64)?;
         out.gauge("tkbd_filters", "Distinct filters of channels", census.filters as u64)?;
+        out.gauge("tkbd_page_streams", "Browsers with the page open, live", counts.streams.now())?;
         out.counter(
             "tkbd_deliveries",
             "Held requests that were answered with news",

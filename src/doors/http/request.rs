@@ -53,6 +53,15 @@ impl Request {
         Request { method: head.method, uri: head.uri, headers: head.headers, body, version: head.version }
     }
 
+    /// Whether the client has what is tagged so (`If-None-Match`): weak comparison, as RFC 9110 (section 13.1.2) wants it.
+    pub fn knows(&self, tag: &str) -> bool {
+        let bare = |tag: &str| tag.trim_start_matches("W/").to_owned();
+        self.headers.get_all(header::IF_NONE_MATCH).into_iter().any(|value| {
+            let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
+            tags.into_iter().any(|known| known == "*" || bare(known) == bare(tag))
+        })
+    }
+
     /// Whether the client wants to send another request after this.
     pub fn persistence(&self) -> Persistence {
         let says = |word: &str| {

@@ -197,6 +197,7 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("history.acknowledge_within", "9ms", "61s"),
         ("history.keep", "604799s", "3153600001s"),
         ("http.max_channels", "0", "1000001"),
+        ("http.max_streams", "0", "1000001"),
         ("http.max_head", "8191", "1048577"),
         ("http.stalled", "9ms", "301s"),
         ("http.answer_timeout", "9ms", "3601s"),

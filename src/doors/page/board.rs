@@ -1,0 +1,394 @@
+//! The board: the row of every room, as it is now, and when it was another last. One for all views and streams.
+//!
+//! A view that is asked for has the board look at the state, and so shows what was pushed before. While there are streams
+//! a task does so, too, whenever the hub has news or a minute begins. A row is rendered at most once in each language, when
+//! somebody wants it in that. So nothing waits for a reader and nothing grows: a stream tells what is newer than what it has
+//! told, and of several changes of a row the last.
+
+use super::Terms;
+use crate::core::channel::{ChannelId, HoldId};
+use crate::core::poll::{Ask, Poll, Reply, Shortage};
+use crate::core::room::RoomKey;
+use crate::core::schedule::TimeOfDay;
+use crate::core::seats::{SeatRule, Seats};
+use crate::core::snapshot::{RoomView, Snapshot};
+use crate::core::tag::{FilterChange, TagFilter};
+use crate::core::token::Token;
+use crate::hub::{Hub, Recipient};
+use crate::page::{Language, Row, Shown};
+use crate::wire;
+use crate::wire::page::{RowEvent, event};
+use chrono::{DateTime, Timelike, Utc};
+use chrono_tz::Tz;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// How often it looks at most while there are streams: faster than anybody sees, and slow enough that a thousand pushes a
+/// second are ten looks.
+const LOOKS: Duration = Duration::from_millis(100);
+
+/// How often it looks where the hub has no channel left for it.
+const UNTOLD: Duration = Duration::from_secs(1);
+
+/// How many rooms that are gone are remembered for who comes back; who was away for more is told all rows anew.
+const MAX_GONE: usize = 256;
+
+/// The board.
+pub(super) struct Board {
+    hub: Arc<Hub>,
+    terms: watch::Receiver<Arc<Terms>>,
+    /// Drawn at the start: numbers of another daemon say nothing here.
+    boot: String,
+    sheet: watch::Sender<Arc<Sheet>>,
+    /// There is a stream.
+    wanted: Notify,
+}
+
+/// All rows at one moment.
+pub(super) struct Sheet {
+    /// The number of the last change.
+    pub(super) number: u64,
+    /// When it was made, where the rooms are.
+    pub(super) now: DateTime<Tz>,
+    /// Of what it was made.
+    pub(super) snapshot: Arc<Snapshot>,
+    terms: Arc<Terms>,
+    /// In the order of their keys.
+    lines: Vec<Arc<Line>>,
+    gone: Gone,
+    /// All rows as events, in each language that somebody came anew in.
+    whole: [OnceLock<String>; Language::ALL.len()],
+}
+
+/// Rooms that are gone.
+#[derive(Debug, Default)]
+struct Gone {
+    /// With the number of that; the last is the newest.
+    rooms: Vec<(RoomKey, u64)>,
+    /// Of what went up to this, not all is known.
+    forgotten: u64,
+}
+
+/// A row, and what was made of it.
+struct Line {
+    row: Row,
+    /// The number of its last change.
+    changed: u64,
+    html: [OnceLock<String>; Language::ALL.len()],
+    event: [OnceLock<String>; Language::ALL.len()],
+}
+
+impl Board {
+    /// A board with nothing on it.
+    pub(super) fn new(hub: Arc<Hub>, terms: watch::Receiver<Arc<Terms>>) -> Board {
+        let mut bits = [0; 4];
+        // Without random bits the clock will do: it is not to be guessed by nobody, but to be another each time.
+        if getrandom::fill(&mut bits).is_err() {
+            bits = Utc::now().timestamp_subsec_nanos().to_ne_bytes();
+        }
+        let first = Sheet {
+            number: 0,
+            now: Utc::now().with_timezone(&terms.borrow().zone),
+            snapshot: hub.snapshot(),
+            terms: terms.borrow().clone(),
+            lines: Vec::new(),
+            gone: Gone::default(),
+            whole: Default::default(),
+        };
+        let boot = format!("{:08x}", u32::from_ne_bytes(bits));
+        Board { hub, boot, sheet: watch::Sender::new(Arc::new(first)), wanted: Notify::new(), terms }
+    }
+
+    /// How far one is who has a sheet.
+    pub(super) fn id(&self, sheet: &Sheet) -> String {
+        format!("{}.{}", self.boot, sheet.number)
+    }
+
+    /// The number of an id, if it is one of this board.
+    pub(super) fn number(&self, id: &str) -> Option<u64> {
+        let (boot, number) = id.split_once('.')?;
+        number.parse().ok().filter(|_| boot == self.boot)
+    }
+
+    /// The sheet that is true now.
+    pub(super) fn now(&self) -> Arc<Sheet> {
+        loop {
+            // Before the state is looked at: what is put up in the place of this is never older.
+            let before = self.sheet.borrow().clone();
+            let (snapshot, terms) = (self.hub.snapshot(), self.terms.borrow().clone());
+            let now = Utc::now().with_timezone(&terms.zone);
+            if before.is_of(&snapshot, &terms, &now) {
+                return before;
+            }
+            let after = Arc::new(before.next(snapshot, terms, now));
+            let mut is_up = false;
+            self.sheet.send_if_modified(|sheet| {
+                is_up = Arc::ptr_eq(sheet, &before);
+                if is_up {
+                    *sheet = after.clone();
+                }
+                is_up && after.number != before.number
+            });
+            if is_up {
+                return after;
+            }
+        }
+    }
+
+    /// Whose clock counts.
+    pub(super) fn zone(&self) -> Tz {
+        self.terms.borrow().zone
+    }
+
+    /// What is put up from now on, for a stream.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Sheet>> {
+        let sheets = self.sheet.subscribe();
+        self.wanted.notify_one();
+        sheets
+    }
+
+    /// Keeps the board true for streams, while there are any.
+    pub(super) async fn run(self: Arc<Board>, shutdown: CancellationToken) {
+        let attend = async {
+            loop {
+                while self.sheet.receiver_count() == 0 {
+                    self.wanted.notified().await;
+                }
+                self.attend().await;
+            }
+        };
+        shutdown.run_until_cancelled(attend).await;
+    }
+
+    /// Keeps it true until the last stream is over.
+    async fn attend(&self) {
+        let mut terms = self.terms.clone();
+        let mut ear = Ear::new(self.hub.clone());
+        // Asked before it is looked: nothing comes between the two.
+        let mut heard = ear.ask();
+        loop {
+            self.now();
+            let looked = Instant::now();
+            let second = u64::from(Utc::now().second().min(59));
+            let news = async {
+                match &mut heard {
+                    Ok(heard) => drop(heard.await),
+                    Err(_) => sleep(UNTOLD).await,
+                }
+            };
+            let is_answered = tokio::select! {
+                () = news => true,
+                () = sleep_until(looked + Duration::from_secs(60 - second)) => false,
+                Ok(()) = terms.changed() => false,
+                () = self.sheet.closed() => return,
+            };
+            sleep_until(looked + LOOKS).await;
+            if is_answered {
+                heard = ear.ask();
+            }
+        }
+    }
+}
+
+impl Sheet {
+    /// Whether it is of this state, these terms and this minute.
+    fn is_of(&self, snapshot: &Snapshot, terms: &Arc<Terms>, now: &DateTime<Tz>) -> bool {
+        let minute = |at: &DateTime<Tz>| at.timestamp().div_euclid(60);
+        self.number > 0
+            && self.snapshot.versions == snapshot.versions
+            && Arc::ptr_eq(&self.terms, terms)
+            && minute(&self.now) == minute(now)
+    }
+
+    /// The sheet after this.
+    fn next(&self, snapshot: Arc<Snapshot>, terms: Arc<Terms>, now: DateTime<Tz>) -> Sheet {
+        let number = self.number + 1;
+        // The first is told of, also where there is nothing on it.
+        let mut is_other = self.number == 0;
+        let mut lines: Vec<Arc<Line>> = Vec::with_capacity(self.lines.len());
+        for room in snapshot.rooms(&TagFilter::Everything) {
+            let seats = seats(room, &terms, &now);
+            // A room without PCs has no seat to be had or to be waited for.
+            if seats.pcs == 0 {
+                continue;
+            }
+            match self.line(room.key()).filter(|line| line.row.is_of(room, &seats)) {
+                Some(line) => lines.push(line.clone()),
+                None => {
+                    is_other = true;
+                    lines.push(Arc::new(Line::new(Row::new(room, seats), number)));
+                }
+            }
+        }
+        lines.sort_by(|a, b| a.row.key.as_str().cmp(b.row.key.as_str()));
+        let is_there =
+            |key: &RoomKey| lines.binary_search_by(|line| line.row.key.as_str().cmp(key.as_str())).is_ok();
+        let gone = self.gone.after(self.lines.iter().map(|line| &line.row.key), is_there, number);
+        is_other |= gone.last() == Some(number);
+        let number = if is_other { number } else { self.number };
+        Sheet { number, now, snapshot, terms, lines, gone, whole: Default::default() }
+    }
+
+    fn line(&self, key: &RoomKey) -> Option<&Arc<Line>> {
+        let place = self.lines.binary_search_by(|line| line.row.key.as_str().cmp(key.as_str())).ok()?;
+        self.lines.get(place)
+    }
+
+    /// All rows, in a language.
+    pub(super) fn shown(&self, language: Language) -> Vec<Shown<'_>> {
+        self.lines.iter().map(|line| Shown { row: &line.row, html: line.html(language) }).collect()
+    }
+
+    /// The row of a room of its snapshot.
+    pub(super) fn row(&self, room: RoomView<'_>) -> Row {
+        Row::new(room, seats(room, &self.terms, &self.now))
+    }
+
+    /// Which PCs count as free.
+    pub(super) fn seats(&self) -> &SeatRule {
+        &self.terms.seats
+    }
+
+    /// The events that tell what has changed since that number; all rows, where it is none from which one can go on.
+    /// The last of them has no end yet, so that an id may follow; empty where there is nothing to tell.
+    pub(super) fn events(&self, since: Option<u64>, language: Language) -> Cow<'_, str> {
+        let Some(since) = since.filter(|since| self.is_known(*since)) else {
+            let all = || self.lines.iter().map(|line| line.event(language)).collect::<Vec<_>>().join("\n");
+            return made(&self.whole, language, all).into();
+        };
+        let gone = self.gone.rooms.iter().filter(|(_, number)| *number > since);
+        let gone = gone.map(|(key, _)| event("gone", &wire::page::Gone { key: key.as_str() }).into());
+        let lines = self.lines.iter().filter(|line| line.changed > since);
+        let events: Vec<Cow<'_, str>> = gone.chain(lines.map(|line| line.event(language).into())).collect();
+        events.join("\n").into()
+    }
+
+    /// Whether one who is that far can be told what has changed since.
+    pub(super) fn is_known(&self, number: u64) -> bool {
+        (self.gone.forgotten..=self.number).contains(&number)
+    }
+}
+
+impl Gone {
+    /// The same, when of those that were there some are not there any more; and others may be there again.
+    fn after<'a>(
+        &self,
+        were: impl Iterator<Item = &'a RoomKey>,
+        is_there: impl Fn(&RoomKey) -> bool,
+        number: u64,
+    ) -> Gone {
+        let mut rooms: Vec<_> = self.rooms.iter().filter(|(key, _)| !is_there(key)).cloned().collect();
+        rooms.extend(were.filter(|key| !is_there(key)).map(|key| (key.clone(), number)));
+        let many = rooms.len().saturating_sub(MAX_GONE);
+        let forgotten = rooms.drain(..many).map(|(_, number)| number).max();
+        Gone { rooms, forgotten: forgotten.unwrap_or(self.forgotten) }
+    }
+
+    /// The number under which a room went last.
+    fn last(&self) -> Option<u64> {
+        self.rooms.last().map(|(_, number)| *number)
+    }
+}
+
+/// How it is with the seats of a room.
+fn seats(room: RoomView<'_>, terms: &Terms, now: &DateTime<Tz>) -> Seats {
+    // Below 24 and 60.
+    let now = TimeOfDay { hour: now.hour() as u8, minute: now.minute() as u8 };
+    terms.seats.seats(room.pcs().map(|(_, pc)| pc.occupation), room.schedule(), now)
+}
+
+impl Line {
+    fn new(row: Row, changed: u64) -> Line {
+        Line { row, changed, html: Default::default(), event: Default::default() }
+    }
+
+    fn html(&self, language: Language) -> &str {
+        made(&self.html, language, || self.row.html(language))
+    }
+
+    fn event(&self, language: Language) -> &str {
+        let row = || RowEvent { key: self.row.key.as_str(), html: self.html(language) };
+        made(&self.event, language, || event("row", &row()))
+    }
+}
+
+/// What was made for a language, or is now.
+fn made(all: &[OnceLock<String>], language: Language, make: impl FnOnce() -> String) -> &str {
+    all.get(language.place()).map_or("", |place| place.get_or_init(make))
+}
+
+/// The board's place in the hub: a channel on which everything is heard.
+struct Ear {
+    hub: Arc<Hub>,
+    /// None before it is first asked on; and where there were no random bits for one.
+    token: Option<Token>,
+    place: Option<(ChannelId, Option<HoldId>)>,
+}
+
+impl Ear {
+    fn new(hub: Arc<Hub>) -> Ear {
+        let mut bits = [0; 16];
+        let token = getrandom::fill(&mut bits).ok().map(|()| Token::from_random(bits));
+        Ear { hub, token, place: None }
+    }
+
+    /// Asks to be told of news.
+    fn ask(&mut self) -> Result<oneshot::Receiver<Reply>, Option<Shortage>> {
+        let everything = || Some(TagFilter::Everything);
+        let filter =
+            FilterChange { occupation: everything(), room_map: everything(), schedule: everything() };
+        let asks = if self.place.is_some() { Vec::new() } else { vec![Ask::SetFilter(filter)] };
+        let near = self.place.map(|(channel, _)| channel);
+        let poll = Poll { token: self.token.clone().ok_or(None)?, near, asks, origin: None };
+        let (told, heard) = oneshot::channel();
+        self.place = Some(self.hub.listen(poll, Box::new(Told(told)), std::time::Instant::now())?);
+        Ok(heard)
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        if let Some((channel, held)) = self.place {
+            self.hub.close(channel, held, std::time::Instant::now());
+        }
+    }
+}
+
+/// What stands in the hub for it.
+struct Told(oneshot::Sender<Reply>);
+
+impl Recipient for Told {
+    fn deliver(self: Box<Self>, reply: Reply) {
+        // It may have looked meanwhile by itself, and asks anew.
+        let _ = self.0.send(reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u64) -> RoomKey {
+        RoomKey::parse(&format!("r{number}")).unwrap()
+    }
+
+    #[test]
+    fn rooms_that_went_long_ago_are_forgotten_and_so_is_that_anybody_can_go_on_from_there() {
+        let (mut gone, none) = (Gone::default(), |_: &RoomKey| false);
+        for number in 1..=MAX_GONE as u64 {
+            gone = gone.after([key(number)].iter(), none, number);
+        }
+        assert_eq!((gone.rooms.len(), gone.forgotten, gone.last()), (MAX_GONE, 0, Some(MAX_GONE as u64)));
+        let number = MAX_GONE as u64 + 1;
+        gone = gone.after([key(9000), key(9001)].iter(), none, number);
+        assert_eq!((gone.rooms.len(), gone.forgotten, gone.last()), (MAX_GONE, 2, Some(number)));
+        let is_back = |of: &RoomKey| *of == key(9001) || *of == key(3);
+        gone = gone.after([].iter(), is_back, number + 1);
+        assert_eq!((gone.rooms.len(), gone.forgotten, gone.last()), (MAX_GONE - 2, 2, Some(number)));
+        assert!(!gone.rooms.iter().any(|(key, _)| is_back(key)));
+    }
+}

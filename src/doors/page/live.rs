@@ -1,0 +1,138 @@
+//! `/live`: rows as they change, for the scripts of the page (server-sent events).
+
+use super::board::Sheet;
+use super::{Page, language};
+use crate::core::schedule::TimeOfDay;
+use crate::doors::http::{Connection, Request, Response, Socket, append_date};
+use crate::health::Refusal;
+use crate::page::{Language, PageQuery};
+use crate::wire::api::clock;
+use crate::wire::page::{Beat, Hello, event};
+use crate::wire::query;
+use chrono::{Timelike, Utc};
+use hyper::StatusCode;
+use std::io;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+pub(super) const TYPE: &str = "text/event-stream; charset=utf-8";
+
+/// How often a stream says that it is there.
+const BEAT: Duration = Duration::from_secs(15);
+
+/// How long what was written may stay unanswered by the other side's kernel.
+const UNANSWERED: Duration = Duration::from_secs(60);
+
+impl Page {
+    /// Tells rows until one of both sides ends it.
+    ///
+    /// # Errors
+    /// The answer, where there is no place for one more.
+    pub(super) async fn tell(&self, connection: &Connection, request: &Request) -> Result<(), Response> {
+        let counts = &self.hub.health().counts;
+        let Some(_place) = self.streams.try_take() else {
+            counts.refused.one(Refusal::PageStreams);
+            let line = "As many pages are live as may be (http.max_streams); this one shows what was when it was loaded";
+            return Err(Response::text(StatusCode::SERVICE_UNAVAILABLE, line).with("Retry-After", "30"));
+        };
+        let _counted = counts.streams.begin();
+        let asked = request.uri.query().unwrap_or_default();
+        let last =
+            request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let since = last.or_else(|| query::all(asked.as_bytes(), "since").ok()?.pop());
+        let stream = Stream {
+            page: self,
+            socket: connection.socket(),
+            language: language(request, &PageQuery::read(asked)),
+            told: since.and_then(|id| self.board.number(&id)),
+        };
+        tokio::select! {
+            biased;
+            // The next daemon tells it the rest.
+            () = self.porch.shutdown.cancelled() => {}
+            () = connection.left() => {}
+            // When the connection breaks, or its reader is too slow.
+            _ = stream.run() => {}
+        }
+        Ok(())
+    }
+}
+
+/// A stream that is being told.
+struct Stream<'a> {
+    page: &'a Page,
+    socket: &'a Socket,
+    language: Language,
+    /// How far it has told.
+    told: Option<u64>,
+}
+
+impl Stream<'_> {
+    /// # Errors
+    /// When the connection breaks, or its reader is too slow.
+    async fn run(mut self) -> io::Result<()> {
+        self.socket.give_up_unanswered(UNANSWERED);
+        let board = &self.page.board;
+        let mut sheets = board.subscribe();
+        let first = board.now();
+        self.told = self.told.filter(|told| first.is_known(*told));
+        self.socket.write_on(&[&self.head()], 0).await?;
+        drop(first);
+        let mut beat = Instant::now() + BEAT;
+        loop {
+            let sheet = sheets.borrow_and_update().clone();
+            if self.told != Some(sheet.number) {
+                self.tell(&sheet).await?;
+            }
+            // Not kept while it waits: it is as large as all rooms.
+            drop(sheet);
+            tokio::select! {
+                changed = sheets.changed() => changed.map_err(io::Error::other)?,
+                () = sleep_until(beat) => {
+                    beat = Instant::now() + BEAT;
+                    let beat = event("beat", &Beat { time: &self.time() });
+                    self.socket.write_on(&[beat.as_bytes(), b"\n"], 0).await?;
+                }
+            }
+        }
+    }
+
+    /// Tells what is new on a sheet. The last event has the id: who was cut off before it has not had all.
+    async fn tell(&mut self, sheet: &Sheet) -> io::Result<()> {
+        let events = sheet.events(self.told, self.language);
+        self.told = Some(sheet.number);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let id = format!("id: {}\n\n", self.page.board.id(sheet));
+        self.socket.write_on(&[events.as_bytes(), id.as_bytes()], 0).await
+    }
+
+    /// The time, where the rooms are.
+    fn time(&self) -> String {
+        let now = Utc::now().with_timezone(&self.page.board.zone());
+        // Below 24 and 60.
+        clock(TimeOfDay { hour: now.hour() as u8, minute: now.minute() as u8 })
+    }
+
+    /// What stands before all rows. The answer ends with its connection, which every version of HTTP knows.
+    fn head(&self) -> Vec<u8> {
+        let mut head = b"HTTP/1.1 200 OK\r\nDate: ".to_vec();
+        append_date(&mut head);
+        let rest = concat!(
+            "\r\nContent-Type: text/event-stream; charset=utf-8\r\n",
+            "X-Content-Type-Options: nosniff\r\n",
+            // Nobody on the way is to keep it, compress it or wait for more of it.
+            "Cache-Control: no-store, no-transform\r\n",
+            "X-Accel-Buffering: no\r\n",
+            "Connection: close\r\n\r\n",
+        );
+        head.extend_from_slice(rest.as_bytes());
+        // Those of a daemon that has ended come back to the next within two seconds, and not all at once.
+        let retry = 500 + Utc::now().timestamp_subsec_millis() % 1500;
+        let edition = &self.page.assets.now().edition;
+        let hello = event("hello", &Hello { page: edition, time: &self.time(), whole: self.told.is_none() });
+        head.extend_from_slice(format!("retry: {retry}\n\n{hello}\n").as_bytes());
+        head
+    }
+}

@@ -1,0 +1,29 @@
+// Which rooms are wanted: the rules are the server's.
+
+import { fold } from './texts.js';
+
+const minutes = (time) => time.split(':').reduce((hours, minutes) => hours * 60 + +minutes, 0);
+
+export const isFiltered = (query) => ['tag', 'system', 'minutes', 'q'].some((name) => query.get(name));
+
+// What is chosen in the form, and no more.
+export const chosen = (form) => new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim()));
+
+// Which rooms pass at a time of day, which would if they were open, and how many of their seats count. A room is the
+// dataset of its row.
+export function filter(query, now) {
+  const tags = query.getAll('tag');
+  const system = ['linux', 'windows'].find((one) => one === query.get('system'));
+  const least = +query.get('minutes');
+  const words = fold(query.get('q') ?? '').split(/\s+/);
+  const fits = (room) =>
+    (!tags.length || JSON.parse(room.tags).some((tag) => tags.includes(tag))) &&
+    (!system || room[system] > 0) &&
+    words.every((word) => room.find.includes(word));
+  const lasts = ({ state, until }) => state === 'open' && (!until || minutes(until) - minutes(now) >= least);
+  return {
+    fits,
+    passes: (room) => fits(room) && (!least || lasts(room)),
+    seats: (room) => (system && room.usable > 0 ? +room[system] : +room.usable),
+  };
+}

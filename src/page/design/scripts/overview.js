@@ -1,0 +1,68 @@
+// Rooms, the answer, the filters and the link, live.
+
+import { chosen, filter, isFiltered } from './filters.js';
+import { link } from './link.js';
+import { connect, wishes } from './live.js';
+import { put, rows, show } from './rooms.js';
+import { fill } from './texts.js';
+
+const find = (id) => document.getElementById(id);
+const { body } = document;
+const [answer, soonest, form, none, more, tell] = ['answer', 'soonest', 'filters', 'no-rooms', 'more', 'tell'].map(find);
+const rarely = () => import('./rarely.js');
+const alerts = () => import('./alert.js');
+const hear = async (message) => (await alerts()).hear(message);
+// By the server's clock: that of a phone may be wrong.
+let now = find('link').dataset.time.slice(11, 16);
+let free;
+
+const on = {
+  link,
+  rows: (news) => (put(news.rows, news.all), refresh()),
+  hello: async ({ page }) => page === body.dataset.page || (await import('./reload.js')).reload(page),
+  beat: ({ time }) => now === time || ((now = time), refresh()),
+  seat: hear,
+  wish: hear,
+};
+
+// A kiosk has no form: its filters stand in the address.
+const query = () => (form ? chosen(form) : new URLSearchParams(location.search));
+
+async function refresh() {
+  const { fits, passes, seats } = filter(query(), now);
+  show(passes);
+  const shown = rows().filter((row) => !row.hidden);
+  const counts = shown.map((row) => seats(row.dataset)).filter(Boolean);
+  free = counts.reduce((sum, seats) => sum + seats, 0);
+  say(free, counts.length);
+  none.hidden = shown.length;
+  soonest.hidden = true;
+  if (tell) tell.hidden = free || wishes().length;
+  const { sayFirst } = free || (await rarely());
+  if (!free) sayFirst(soonest, fits);
+}
+
+function say(seats, rooms) {
+  const words = answer.dataset;
+  const some = (of, n) => fill(words[of + (n === 1 ? 'One' : 'Other')], { n });
+  const said = seats ? fill(words.answer, { seats: some('seats', seats), rooms: some('rooms', rooms) }) : words.none;
+  if (document.title === said) return;
+  document.title = said;
+  answer.innerHTML = said.replace(/\d+/g, '<b>$&</b>');
+}
+
+function choose() {
+  const query = chosen(form);
+  history.replaceState(null, '', query.size ? `?${query}` : location.pathname);
+  find('clear').hidden = !isFiltered(query);
+  refresh();
+}
+
+const isPart = more || isFiltered(new URLSearchParams(location.search));
+connect(isPart ? await (await rarely()).everything(form) : body.dataset.live, (message) => on[message.type]?.(message));
+refresh();
+form?.addEventListener('input', choose);
+form?.addEventListener('submit', (event) => event.preventDefault());
+tell?.addEventListener('click', async () => (await alerts()).ask(query()));
+if (wishes().length) (await alerts()).show();
+navigator.serviceWorker?.register('/worker.js');

@@ -1,0 +1,66 @@
+// A room's page, live: when its row changes it fetches itself, and puts in what is new.
+
+import { link } from './link.js';
+import { connect, wishes } from './live.js';
+
+const { body } = document;
+const own = document.querySelector('.room');
+const { key } = own.dataset;
+const tell = document.getElementById('tell');
+const alerts = () => import('./alert.js');
+const hear = async (message) => (await alerts()).hear(message);
+let fetching, isStale;
+
+const on = {
+  link,
+  rows: ({ rows, all }) => (all || rows.some(([one]) => one === key)) && refresh(),
+  hello: async ({ page }) => page === body.dataset.page || (await import('./reload.js')).reload(page),
+  // Plots and the time line go on by themselves, a little at a time.
+  beat: ({ time }) => /[05]$/.test(time) && refresh(),
+  seat: hear,
+  wish: hear,
+};
+
+// One at a time: what comes meanwhile is fetched afterwards, once.
+async function refresh() {
+  isStale = true;
+  if (fetching || document.hidden) return;
+  fetching = true;
+  while (isStale) {
+    isStale = false;
+    await fetchPage().catch(() => {});
+  }
+  fetching = false;
+}
+
+async function fetchPage() {
+  const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+  if (answer.status === 404) return location.reload();
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  for (const now of document.querySelectorAll('main > [id]')) {
+    const next = page.getElementById(now.id);
+    if (next && next.innerHTML !== now.innerHTML) replace(now, next);
+  }
+}
+
+// Piece by piece where there are pieces that have a name, so that only news is lit; as a whole otherwise.
+function replace(now, next) {
+  const pieces = [now, next].map((one) => [...one.querySelectorAll('li[id]')]);
+  const names = pieces.map((list) => list.map(({ id }) => id).join());
+  if (names[0] && names[0] === names[1]) return pieces[0].forEach((piece, i) => piece.isEqualNode(pieces[1][i]) || light(piece, pieces[1][i]));
+  const open = [...now.querySelectorAll('details')].map((one) => one.open);
+  now.replaceChildren(...next.childNodes);
+  now.querySelectorAll('details').forEach((one, i) => (one.open = open[i]));
+}
+
+function light(piece, next) {
+  next.classList.add('changed');
+  piece.replaceWith(next);
+}
+
+connect(body.dataset.live, (message) => on[message.type]?.(message));
+tell?.addEventListener('click', async () => (await alerts()).ask(new URLSearchParams({ room: key })));
+document.addEventListener('visibilitychange', () => isStale && refresh());
+if (wishes().length) (await alerts()).show();
+navigator.serviceWorker?.register('/worker.js');

@@ -1,0 +1,107 @@
+// Keeps the last pages for when there is no network. While there is one it answers nothing itself, but for files whose
+// address has their edition in it: those never change.
+
+const PAGES = 'pages';
+const FILES = 'files';
+// Of rooms that were looked at, too.
+const MOST = 30;
+
+const { origin } = self.location;
+const isPage = ({ pathname, searchParams }) => /^\/($|kiosk$|rooms\/)/.test(pathname) && !searchParams.has('m') && !searchParams.has('c');
+const isFile = ({ pathname }) => pathname.startsWith('/assets/');
+
+self.addEventListener('install', () => self.skipWaiting());
+
+// Whoever is here already came without us: what was shown to them is kept now.
+self.addEventListener('activate', (event) => event.waitUntil(begin()));
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== 'GET' || url.origin !== origin) return;
+  if (request.mode === 'navigate' && isPage(url)) event.respondWith(page(event));
+  else if (isFile(url)) event.respondWith(file(request));
+});
+
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  event.waitUntil(look(event.notification.data.url));
+});
+
+async function begin() {
+  await self.clients.claim();
+  const clients = await self.clients.matchAll({ type: 'window' });
+  await Promise.allSettled(clients.filter(({ url }) => isPage(new URL(url))).map(async ({ url }) => keepPage(url, await fetch(url))));
+}
+
+async function page(event) {
+  const { url } = event.request;
+  try {
+    const answer = await fetch(event.request);
+    // A proxy whose daemon is away says so: then the last that it said is better, with its age on it.
+    if (![502, 503, 504].includes(answer.status)) {
+      if (answer.ok && !answer.redirected) event.waitUntil(keepPage(url, answer.clone()));
+      return answer;
+    }
+    return (await kept(url)) ?? answer;
+  } catch (error) {
+    const last = await kept(url);
+    if (last) return last;
+    throw error;
+  }
+}
+
+// That page, or else the same with other filters: those are applied by its scripts.
+async function kept(url) {
+  const pages = await caches.open(PAGES);
+  return (await pages.match(url)) ?? (await pages.match(url, { ignoreSearch: true })) ?? pages.match('/', { ignoreSearch: true });
+}
+
+async function keepPage(url, answer) {
+  const pages = await caches.open(PAGES);
+  const text = await answer.clone().text();
+  await pages.delete(url);
+  await pages.put(url, answer);
+  const keys = await pages.keys();
+  await Promise.all(keys.slice(0, -MOST).map((key) => pages.delete(key)));
+  await keepFiles(text);
+}
+
+// All files of an edition, since scripts name others; those of editions before are of no use any more.
+async function keepFiles(text) {
+  const files = await caches.open(FILES);
+  const named = [...text.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, path]) => path);
+  const seen = new Set();
+  while (named.length) {
+    const path = named.pop();
+    if (seen.has(path)) continue;
+    seen.add(path);
+    const answer = (await files.match(path)) ?? (await fetched(files, path));
+    if (!path.endsWith('.js') || !answer) continue;
+    const script = await answer.text();
+    for (const [, name] of script.matchAll(/['"](\.\/[\w-]+\.js)['"]/g)) named.push(new URL(name, origin + path).pathname);
+  }
+  const edition = (path) => path.split('/')[2];
+  const editions = new Set([...seen].map(edition));
+  const old = (await files.keys()).filter(({ url }) => !editions.has(edition(new URL(url).pathname)));
+  await Promise.all(old.map((key) => files.delete(key)));
+}
+
+async function file(request) {
+  const files = await caches.open(FILES);
+  return (await files.match(request)) ?? fetch(request);
+}
+
+async function fetched(files, path) {
+  const answer = await fetch(path);
+  if (!answer.ok) return;
+  await files.put(path, answer.clone());
+  return answer;
+}
+
+async function look(url) {
+  const [client] = await self.clients.matchAll({ type: 'window' });
+  if (!client) return self.clients.openWindow(url);
+  await client.focus();
+  return client.navigate(url);
+}

@@ -1,0 +1,86 @@
+//! What stands around every view: the language, the time, and what its scripts go on from.
+
+use super::filter::PageQuery;
+use super::language::Language;
+use super::texts::{Texts, fill};
+use crate::core::schedule::TimeOfDay;
+use crate::wire::api::clock;
+use chrono::{DateTime, Timelike};
+use chrono_tz::Tz;
+
+/// What all views are given.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// In which language it is.
+    pub language: Language,
+    /// What is asked for.
+    pub query: PageQuery,
+    /// The path of the view, as `/kiosk`.
+    pub path: String,
+    /// The time, where the rooms are.
+    pub now: DateTime<Tz>,
+    /// Which edition of the design it is made with.
+    pub edition: String,
+    /// How far the stream has told of what the view holds.
+    pub told: String,
+}
+
+impl Frame {
+    /// What is said in its language.
+    pub fn texts(&self) -> &'static Texts {
+        self.language.texts()
+    }
+
+    /// The address of a file of the design.
+    pub fn asset(&self, name: &str) -> String {
+        format!("/assets/{}/{name}", self.edition)
+    }
+
+    /// The time, as `12:35`.
+    pub fn clock(&self) -> String {
+        clock(self.time())
+    }
+
+    /// The minute that it is of, for machines. Nothing finer: it would be another page each second.
+    pub fn minute(&self) -> String {
+        self.now.format("%Y-%m-%dT%H:%M%:z").to_string()
+    }
+
+    /// Of when it is.
+    pub fn as_of(&self) -> String {
+        fill(self.texts().as_of, &[("time", &self.clock())])
+    }
+
+    /// The languages that there are.
+    pub fn languages(&self) -> [Language; Language::ALL.len()] {
+        Language::ALL
+    }
+
+    /// The time of day.
+    pub fn time(&self) -> TimeOfDay {
+        time_of(&self.now)
+    }
+
+    /// As it is named in IANA's list.
+    pub fn zone(&self) -> &'static str {
+        self.now.timezone().name()
+    }
+
+    /// The same view in another language.
+    pub fn in_language(&self, language: &Language) -> String {
+        let query = PageQuery { language: Some(*language), ..self.query.clone() };
+        format!("{}{}", self.path, query.text())
+    }
+
+    /// Where a link of the view leads to, with its language where that was chosen.
+    pub fn link(&self, path: &str) -> String {
+        let query = PageQuery { language: self.query.language, ..PageQuery::default() };
+        format!("{path}{}", query.text())
+    }
+}
+
+/// The time of day that a clock shows.
+pub(super) fn time_of(at: &DateTime<Tz>) -> TimeOfDay {
+    // Below 24 and 60.
+    TimeOfDay { hour: at.hour() as u8, minute: at.minute() as u8 }
+}
