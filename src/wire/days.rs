@@ -60,9 +60,11 @@ impl Days {
 fn date(text: &str, name: &str) -> Result<Option<NaiveDate>, ()> {
     let values = query::all(text.as_bytes(), name).map_err(|_| ())?;
     let [value] = values.as_slice() else { return if values.is_empty() { Ok(None) } else { Err(()) } };
+    // What reads dates also takes signs, blanks and single digits.
+    let is_plain = value.len() == 10 && value.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let date = NaiveDate::parse_from_str(value, "%Y-%m-%d").map_err(|_| ())?;
     // What is before nobody has counted, and what is after no history holds.
-    if value.len() == 10 && (1970..=2100).contains(&date.year()) { Ok(Some(date)) } else { Err(()) }
+    if is_plain && (1970..=2100).contains(&date.year()) { Ok(Some(date)) } else { Err(()) }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let letters = text.trim_end_matches('=');
     let padding = text.len() - letters.len();
-    if text.len() > LONGEST || text.len() % 4 != 0 || padding > 2 {
+    if text.len() > LONGEST || !text.len().is_multiple_of(4) || padding > 2 {
         return None;
     }
     let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::with_capacity(text.len() / 4 * 3));

@@ -35,7 +35,13 @@ const MOST: usize = 512;
 /// What was read of the history.
 pub(super) struct Shelf {
     usual: watch::Sender<HashMap<RoomKey, UsualOfDay>>,
-    today: watch::Sender<HashMap<RoomKey, (Instant, Arc<Vec<HalfHour>>)>>,
+    today: watch::Sender<HashMap<RoomKey, Today>>,
+}
+
+/// What is known of today, and since when.
+struct Today {
+    since: Instant,
+    halves: Arc<Vec<HalfHour>>,
 }
 
 /// What is usual, on which day that was found out, and which states count as free in it.
@@ -83,15 +89,15 @@ impl Shelf {
     }
 
     async fn today(&self, hub: &Hub, room: &RoomKey) -> Option<Arc<Vec<HalfHour>>> {
-        let kept = self.today.borrow().get(room).filter(|(since, _)| since.elapsed() < FRESH).cloned();
-        if let Some((_, halves)) = kept {
+        let is_fresh = |kept: &&Today| kept.since.elapsed() < FRESH;
+        if let Some(halves) = self.today.borrow().get(room).filter(is_fresh).map(|kept| kept.halves.clone()) {
             return Some(halves);
         }
         let insight = hub.insight();
         let day = insight.day_of(wall_clock());
         let halves = insight.half_hours(room.clone(), day.start..Timestamp(i64::MAX)).await;
         let halves = Arc::new(halves.inspect_err(|error| tracing::debug!(%error, "no plot of today")).ok()?);
-        keep(&self.today, room, (Instant::now(), halves.clone()));
+        keep(&self.today, room, Today { since: Instant::now(), halves: halves.clone() });
         Some(halves)
     }
 

@@ -84,14 +84,14 @@ impl Hours {
     pub(super) fn lines(self, height: u16) -> String {
         let lines: String =
             self.labelled().map(|hour| format!("M{} 0V{height}", self.behind(hour * 60))).collect();
-        format!(r#"<path class="line" d="{lines}"/>"#)
+        format!(r#"<path class="p-line" d="{lines}"/>"#)
     }
 
     /// Labels with their feet at `y`.
     pub(super) fn labels(self, y: u16) -> String {
         let label = |hour: u16| format!(r#"<text x="{}" y="{y}">{hour}</text>"#, self.at(hour * 60));
         let labels: String = self.labelled().map(label).collect();
-        format!(r#"<g class="hour" text-anchor="middle">{labels}</g>"#)
+        format!(r#"<g class="p-hour" text-anchor="middle">{labels}</g>"#)
     }
 
     /// The line of a time, from one height to another.
@@ -101,7 +101,7 @@ impl Hours {
             return String::new();
         }
         let x = self.at(minute);
-        format!(r#"<line class="now" x1="{x}" x2="{x}" y1="{from}" y2="{until}"/>"#)
+        format!(r#"<line class="p-now" x1="{x}" x2="{x}" y1="{from}" y2="{until}"/>"#)
     }
 }
 

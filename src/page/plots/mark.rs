@@ -116,7 +116,7 @@ impl fmt::Display for Figure<'_> {
             says = says,
             picture = picture
         )?;
-        f.write_str(r#"<ul class="key" aria-hidden="true">"#)?;
+        f.write_str(r#"<ul class="p-key" aria-hidden="true">"#)?;
         for (shade, means) in self.key {
             let shape = match shade {
                 Shade::Line(_) => shade.shape(id, "path", r#"d="M0 6H18""#),

@@ -7,8 +7,8 @@ use crate::core::seats::SeatRule;
 use crate::page::texts::{Texts, fill};
 
 const ID: &str = "plot-day";
-const TAKEN: Shade = Shade::Hatched("taken");
-const SHUT: Shade = Shade::Hatched("shut");
+const TAKEN: Shade = Shade::Hatched("p-taken");
+const SHUT: Shade = Shade::Hatched("p-shut");
 const TOP: u16 = 18;
 const BAR: u16 = 34;
 const HEIGHT: u16 = TOP + BAR + 18;
@@ -25,7 +25,7 @@ pub fn schedule(
     events.sort_by_key(|event| (event.start, event.end));
     let (first, last) = (hours.begin(), hours.end());
     let mut picture = format!(
-        r#"<rect class="open" x="{}" y="{TOP}" width="{}" height="{BAR}"/>"#,
+        r#"<rect class="p-open" x="{}" y="{TOP}" width="{}" height="{BAR}"/>"#,
         hours.at(first),
         hours.wide(last - first)
     );
@@ -46,7 +46,7 @@ pub fn schedule(
         };
         let x = hours.at(minute_of(now));
         picture += &format!(
-            r#"<text class="now" x="{x}" y="{}" text-anchor="{anchor}">{}</text>"#,
+            r#"<text class="p-now" x="{x}" y="{}" text-anchor="{anchor}">{}</text>"#,
             TOP - 7,
             escaped(&label)
         );
@@ -79,7 +79,7 @@ pub fn schedule(
         picture: &picture,
         hatching: Hatching::Aslant,
         key: &[
-            (Shade::Plain("open"), texts.plot_open),
+            (Shade::Plain("p-open"), texts.plot_open),
             (TAKEN, texts.plot_reserved),
             (SHUT, texts.plot_closed),
         ],

@@ -84,7 +84,7 @@ fn a_day_is_a_line_of_time_with_what_is_reserved_and_now() {
     let empty = schedule(&EN, &[], &rule(), Hours::default(), at(120));
     is_sound(&empty);
     assert!(
-        empty.contains(EN.schedule_none) && !empty.contains("class=\"now\""),
+        empty.contains(EN.schedule_none) && !empty.contains("class=\"p-now\""),
         "now is outside of the hours"
     );
 }
@@ -97,10 +97,10 @@ fn today_adds_up_what_is_free_used_and_neither() {
     is_sound(&plot);
     // Nine PCs are 128 pixels above a foot at 144: six of them leave 58.5, three 101.5. The present half hour has a quarter.
     assert!(
-        plot.contains(r#"class="free" d="M60 144V58.5H90V101.5H120V144zM180 144V144H195V144z""#),
+        plot.contains(r#"class="p-free" d="M60 144V58.5H90V101.5H120V144zM180 144V144H195V144z""#),
         "{plot}"
     );
-    assert!(plot.contains(r#"class="usual" d="M180 80H210V73H240""#), "{plot}");
+    assert!(plot.contains(r#"class="p-usual" d="M180 80H210V73H240""#), "{plot}");
     assert!(plot.contains("Since 09:00 between 0 and 6 were free. At this time 5 usually are."), "{plot}");
     assert!(
         plot.contains(r#"<tr><th scope="row">09:30</th><td>3</td><td>5</td><td>1</td><td></td></tr>"#),

@@ -9,8 +9,8 @@ use crate::core::seats::SeatRule;
 use crate::page::texts::{Texts, fill};
 
 const ID: &str = "plot-today";
-const USED: Shade = Shade::Hatched("used");
-const REST: Shade = Shade::Plain("rest");
+const USED: Shade = Shade::Hatched("p-used");
+const REST: Shade = Shade::Plain("p-rest");
 const TOP: u16 = 16;
 const TALL: u16 = 128;
 const HEIGHT: u16 = TOP + TALL + 18;
@@ -66,7 +66,8 @@ pub fn today(
         past.iter().filter(|past| hours.has(past.minute)).filter_map(|past| Parts::of(past, rule)).collect();
     let usual: Vec<&Usual> = usual.iter().filter(|usual| hours.has(usual.slot.minute())).collect();
     let most = parts.iter().map(Parts::all).chain(usual.iter().map(|usual| usual.median)).fold(0.0, f64::max);
-    let most = most.ceil();
+    // Averages add up to a hair more than there are.
+    let most = (most - 0.01).ceil();
     if parts.is_empty() || most < 1.0 {
         return String::new();
     }
@@ -84,15 +85,15 @@ pub fn today(
     inner += &hours.lines(TOP + TALL);
     inner += &shape(REST, Parts::all);
     inner += &shape(USED, |part| part.free + part.used);
-    inner += &shape(Shade::Plain("free"), |part| part.free);
+    inner += &shape(Shade::Plain("p-free"), |part| part.free);
     if !usual.is_empty() {
         let steps = usual.iter().map(|usual| (usual.slot.minute(), usual.slot.minute() + 30, usual.median));
-        inner += &format!(r#"<path class="usual" d="{}"/>"#, line(steps, hours, &down));
+        inner += &format!(r#"<path class="p-usual" d="{}"/>"#, line(steps, hours, &down));
     }
     let foot = TOP + TALL;
-    inner += &format!(r#"<path class="foot" d="M0 {foot}H{}"/></svg>"#, hours.minutes());
+    inner += &format!(r#"<path class="p-foot" d="M0 {foot}H{}"/></svg>"#, hours.minutes());
     let mut picture = format!(
-        r#"<g class="count" text-anchor="end"><text x="{LABEL}" y="{}">{most}</text><text x="{LABEL}" y="{foot}">0</text></g>"#,
+        r#"<g class="p-count" text-anchor="end"><text x="{LABEL}" y="{}">{most}</text><text x="{LABEL}" y="{foot}">0</text></g>"#,
         TOP + 5
     );
     picture += &inner;
@@ -100,10 +101,10 @@ pub fn today(
     picture += &hours.labels(HEIGHT - 3);
     let says = says(texts, &parts, &usual, now_at);
     let key = [
-        (Shade::Plain("free"), texts.plot_free),
+        (Shade::Plain("p-free"), texts.plot_free),
         (USED, texts.plot_used),
         (REST, texts.plot_rest),
-        (Shade::Line("usual"), texts.plot_usual),
+        (Shade::Line("p-usual"), texts.plot_usual),
     ];
     Figure {
         id: ID,

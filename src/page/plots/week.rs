@@ -46,12 +46,13 @@ pub fn week(texts: &Texts, week: Week<'_>, hours: Hours) -> String {
         let steps = |count: fn(&Usual) -> f64| {
             of_day().map(move |usual| (usual.slot.minute(), usual.slot.minute() + 30, count(usual)))
         };
-        inner += &format!(r#"<path class="brim" d="M0 {top}H{}"/>"#, hours.minutes());
-        inner += &format!(r#"<path class="lucky" d="{}"/>"#, area(steps(|of| of.upper), hours, foot, &down));
-        inner += &format!(r#"<path class="free" d="{}"/>"#, area(steps(|of| of.lower), hours, foot, &down));
-        inner += &format!(r#"<path class="median" d="{}"/>"#, line(steps(|of| of.median), hours, &down));
-        inner += &format!(r#"<path class="foot" d="M0 {foot}H{}"/>"#, hours.minutes());
-        let class = if day == week.weekday { r#" class="on""# } else { "" };
+        inner += &format!(r#"<path class="p-brim" d="M0 {top}H{}"/>"#, hours.minutes());
+        inner +=
+            &format!(r#"<path class="p-lucky" d="{}"/>"#, area(steps(|of| of.upper), hours, foot, &down));
+        inner += &format!(r#"<path class="p-free" d="{}"/>"#, area(steps(|of| of.lower), hours, foot, &down));
+        inner += &format!(r#"<path class="p-median" d="{}"/>"#, line(steps(|of| of.median), hours, &down));
+        inner += &format!(r#"<path class="p-foot" d="M0 {foot}H{}"/>"#, hours.minutes());
+        let class = if day == week.weekday { r#" class="p-on""# } else { "" };
         names += &format!(r#"<text{class} x="{LABEL}" y="{}">{}</text>"#, foot - 2, escaped(name));
         let fewest = of_day().min_by(|a, b| a.median.total_cmp(&b.median));
         let fewest = fewest.filter(|usual| usual.median < most / 2.0);
@@ -65,10 +66,10 @@ pub fn week(texts: &Texts, week: Week<'_>, hours: Hours) -> String {
         inner,
         "</svg>".to_owned(),
         format!(
-            r#"<g class="day" text-anchor="end">{names}</g><g class="few" text-anchor="middle">{counts}</g>"#
+            r#"<g class="p-day" text-anchor="end">{names}</g><g class="p-few" text-anchor="middle">{counts}</g>"#
         ),
         format!(
-            r#"<text class="count" x="100%" y="{}" text-anchor="end">{}</text>"#,
+            r#"<text class="p-count" x="100%" y="{}" text-anchor="end">{}</text>"#,
             TOP - 5,
             escaped(&fill(texts.plot_all, &[("n", &whole(most))]))
         ),
@@ -84,9 +85,9 @@ pub fn week(texts: &Texts, week: Week<'_>, hours: Hours) -> String {
         picture: &picture,
         hatching: Hatching::None,
         key: &[
-            (Shade::Plain("free"), texts.plot_surely),
-            (Shade::Line("median"), texts.plot_median),
-            (Shade::Plain("lucky"), texts.plot_lucky),
+            (Shade::Plain("p-free"), texts.plot_surely),
+            (Shade::Line("p-median"), texts.plot_median),
+            (Shade::Plain("p-lucky"), texts.plot_lucky),
         ],
         opener: texts.plot_table,
         table: &table(texts, &shown, hours),

@@ -262,6 +262,7 @@ fn the_summary_tells_what_matters_and_no_secret() {
          closures   1, and opening hours\n\
          mirror     of nobody\n\
          metrics    for 127.0.0.0/8, ::1\n\
+         insight    for 127.0.0.0/8, ::1\n\
          timezone   UTC\n\
          history    history.sqlite3, acknowledged within 5s\n\
          limits     10000 PCs, 1000 sources\n\
