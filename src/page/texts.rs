@@ -118,6 +118,16 @@ texts! {
     link_down,
     /// There is no network; what is shown is of `{time}`.
     link_offline,
+    /// Where no seat is free: the button that wishes for one.
+    tell,
+    /// That one is wished for.
+    tell_waits,
+    /// Takes the wish back.
+    tell_stop,
+    /// Wishes the same again, where the seat was taken.
+    tell_again,
+    /// Puts away what was told.
+    tell_close,
     /// What a free seat is.
     footer,
     /// Leads to the description of the API.

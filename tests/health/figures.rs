@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Every family, with its kind.
-const FAMILIES: [(&str, &str); 26] = [
+const FAMILIES: [(&str, &str); 27] = [
     ("process_cpu_seconds", "counter"),
     ("process_max_fds", "gauge"),
     ("process_open_fds", "gauge"),
@@ -28,6 +28,7 @@ const FAMILIES: [(&str, &str); 26] = [
     ("tkbd_history_failures", "counter"),
     ("tkbd_ignored_messages", "counter"),
     ("tkbd_mirror_age_seconds", "gauge"),
+    ("tkbd_page_streams", "gauge"),
     ("tkbd_pushes", "counter"),
     ("tkbd_refused", "counter"),
     ("tkbd_room_pcs", "gauge"),

@@ -132,6 +132,15 @@ fn every_reason_is_counted_when_it_is_given() {
     seen.refusal(&daemon, "insight", "method", || asked(&daemon, &Request::new("DELETE", "/insight"), 405));
     seen.refusal(&daemon, "api", "path", || asked(&daemon, &Request::get("/api/v1/nothing"), 404));
 
+    seen.refusal(&daemon, "page", "path", || asked(&daemon, &Request::get("/rooms/nothing"), 404));
+    seen.refusal(&daemon, "page", "method", || asked(&daemon, &Request::new("DELETE", "/kiosk"), 405));
+    let single = Daemon::start(&["http.max_streams=1"]);
+    let mut stream = single.connect();
+    stream.send(&Request::get("/live").bytes());
+    stream.read_until(b"event: hello").unwrap().expect("no stream");
+    seen.refusal(&single, "page", "streams", || asked(&single, &Request::get("/live"), 503));
+    drop(stream);
+
     let full = Daemon::start(&["http.max_channels=1", "http.wait=10ms"]);
     let channel = Channel::new(&full);
     seen.refusal(&full, "joyce", "channels", || {

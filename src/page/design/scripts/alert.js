@@ -9,16 +9,23 @@ const LATER = 180_000;
 
 const place = document.getElementById('alert');
 const words = place.dataset;
+const tell = document.getElementById('tell');
 const told = new Set();
 
 // A list has one token, which is its place in the queue.
-const token = () => wishes()[0]?.split(';')[0] ?? btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))))
-  .replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+const token = () => wishes()[0]?.split(';')[0] ?? draw();
+
+const draw = () =>
+  btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
 
 // Wants a seat: of a room, or as the filters say it.
 export async function ask(query) {
   const tags = query.getAll('tag').slice(0, 8);
-  const fields = { room: query.get('room'), tag: tags.join(), system: query.get('system'), minutes: query.get('minutes') };
+  const [room, system, minutes] = ['room', 'system', 'minutes'].map((name) => query.get(name));
+  const fields = { room, tag: tags.join(), system, minutes };
   add(Object.entries(fields).filter(([, value]) => value).map(([name, value]) => `;${name}:${value}`).join(''));
   // Only at a click is it polite to ask, and browsers allow it only then.
   if (self.Notification?.permission === 'default') await Notification.requestPermission();
@@ -26,8 +33,9 @@ export async function ask(query) {
 
 // Says that there are wishes, and lets them be taken back.
 export function show() {
-  if (!wishes().length) return (place.hidden = true);
-  say(words.waits, button(words.stop, () => (keep([]), show())));
+  tell.hidden = wishes().length;
+  place.hidden = !tell.hidden;
+  if (!place.hidden) say(words.waits, button(words.stop, () => (keep([]), show())));
 }
 
 export function hear(message) {
@@ -39,19 +47,22 @@ export function hear(message) {
   say(message.text);
 }
 
-async function seat({ wish, key, title, text }) {
+function seat({ wish, key, title, text }) {
   const [token, ...fields] = wish.split(';');
   // Each tab is told; what one has forgotten is not brought back by another.
   if (told.has(token)) return;
   told.add(token);
   const isFirst = wishes().some((one) => one.startsWith(token));
   if (isFirst) keep([]);
-  const url = `/rooms/${key}${location.search.match(/[?&]lang=\w+/)?.[0].replace('&', '?') ?? ''}`;
+  const lang = new URLSearchParams(location.search).get('lang');
+  const url = `/rooms/${key}${lang ? `?lang=${lang}` : ''}`;
   const link = document.createElement('a');
   link.href = url;
   link.textContent = title;
-  say([link, ` ${text}`], button(words.again, () => add(fields.map((field) => `;${field}`).join(''))), button(words.close, show));
-  if (isFirst && self.Notification?.permission === 'granted') notify(title, { body: text, tag: 'tkbd-seat', data: { url }, requireInteraction: true });
+  const again = button(words.again, () => add(fields.map((field) => `;${field}`).join('')));
+  say([link, ` ${text}`], again, button(words.close, () => (place.hidden = true)));
+  if (!isFirst || self.Notification?.permission !== 'granted') return;
+  notify(title, { body: text, tag: 'tkbd-seat', data: { url }, requireInteraction: true });
 }
 
 async function notify(title, options) {

@@ -21,8 +21,8 @@ const on = {
   rows: (news) => (put(news.rows, news.all), refresh()),
   hello: async ({ page }) => page === body.dataset.page || (await import('./reload.js')).reload(page),
   beat: ({ time }) => now === time || ((now = time), refresh()),
-  seat: hear,
-  wish: hear,
+  seat: tell && hear,
+  wish: tell && hear,
 };
 
 // A kiosk has no form: its filters stand in the address.

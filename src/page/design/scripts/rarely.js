@@ -8,7 +8,7 @@ export async function everything(form) {
   if (form) choose(form, new URLSearchParams(location.search));
   const { lang, live } = document.body.dataset;
   try {
-    const answer = await fetch(`/?all=1&lang=${lang}`);
+    const answer = await fetch(`/?all=1&lang=${lang}`, { headers: { accept: 'text/html' } });
     if (!answer.ok) return live;
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     put([...page.querySelectorAll('.room')].map((row) => [row.dataset.key, row.outerHTML]), true);

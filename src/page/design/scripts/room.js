@@ -4,8 +4,7 @@ import { link } from './link.js';
 import { connect, wishes } from './live.js';
 
 const { body } = document;
-const own = document.querySelector('.room');
-const { key } = own.dataset;
+const { key } = document.querySelector('.room').dataset;
 const tell = document.getElementById('tell');
 const alerts = () => import('./alert.js');
 const hear = async (message) => (await alerts()).hear(message);
@@ -42,6 +41,12 @@ async function fetchPage() {
     const next = page.getElementById(now.id);
     if (next && next.innerHTML !== now.innerHTML) replace(now, next);
   }
+  offer();
+}
+
+// To wish for a seat makes sense where there is none.
+function offer() {
+  tell.hidden = document.querySelector('.room').dataset.usable > 0 || wishes().length;
 }
 
 // Piece by piece where there are pieces that have a name, so that only news is lit; as a whole otherwise.
@@ -59,8 +64,9 @@ function light(piece, next) {
   piece.replaceWith(next);
 }
 
+offer();
 connect(body.dataset.live, (message) => on[message.type]?.(message));
-tell?.addEventListener('click', async () => (await alerts()).ask(new URLSearchParams({ room: key })));
+tell.addEventListener('click', async () => (await alerts()).ask(new URLSearchParams({ room: key })));
 document.addEventListener('visibilitychange', () => isStale && refresh());
 if (wishes().length) (await alerts()).show();
 navigator.serviceWorker?.register('/worker.js');

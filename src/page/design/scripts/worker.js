@@ -31,7 +31,8 @@ self.addEventListener('notificationclick', (event) => {
 async function begin() {
   await self.clients.claim();
   const clients = await self.clients.matchAll({ type: 'window' });
-  await Promise.allSettled(clients.filter(({ url }) => isPage(new URL(url))).map(async ({ url }) => keepPage(url, await fetch(url))));
+  const pages = clients.map(({ url }) => url).filter((url) => isPage(new URL(url)));
+  await Promise.allSettled(pages.map(async (url) => keepPage(url, await fetch(url, { headers: { accept: 'text/html' } }))));
 }
 
 async function page(event) {
@@ -40,7 +41,7 @@ async function page(event) {
     const answer = await fetch(event.request);
     // A proxy whose daemon is away says so: then the last that it said is better, with its age on it.
     if (![502, 503, 504].includes(answer.status)) {
-      if (answer.ok && !answer.redirected) event.waitUntil(keepPage(url, answer.clone()));
+      if (!answer.redirected) event.waitUntil(keepPage(url, answer.clone()));
       return answer;
     }
     return (await kept(url)) ?? answer;
@@ -58,6 +59,7 @@ async function kept(url) {
 }
 
 async function keepPage(url, answer) {
+  if (!answer.ok) return;
   const pages = await caches.open(PAGES);
   const text = await answer.clone().text();
   await pages.delete(url);
