@@ -28,6 +28,7 @@ use tokio::sync::{Notify, watch};
 
 mod airing;
 mod deliveries;
+mod epoch;
 mod figures;
 mod insight;
 mod pulse;
@@ -66,6 +67,7 @@ pub struct Hub {
     lineage: watch::Sender<Lineage>,
     link: watch::Sender<Link>,
     health: Arc<Health>,
+    epoch: u32,
     /// Its last words were said: what changed after them would be unknown to the next daemon, which would give others
     /// the same versions.
     is_over: AtomicBool,
@@ -119,6 +121,7 @@ impl Hub {
             lineage: watch::Sender::new(Lineage::of(draw_id())),
             link: watch::Sender::new(Link::None),
             health: Arc::default(),
+            epoch: epoch::draw(),
             is_over: AtomicBool::new(false),
         }
     }

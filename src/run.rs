@@ -18,6 +18,8 @@ use crate::shutdown;
 use chrono::Utc;
 use control::ControlError;
 use reload::Running;
+use sha2::{Digest, Sha256};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use terms::Doors;
@@ -30,7 +32,7 @@ pub(crate) mod ceiling;
 mod control;
 pub(crate) mod descriptors;
 pub(crate) mod export;
-mod mirror;
+pub(crate) mod mirror;
 mod reload;
 mod supervisor;
 mod terms;
@@ -116,20 +118,27 @@ pub async fn run(
     let master = mirror::plan(&setup)?;
     let certificates = tls::open(&setup)?;
     let (history, restored) = open_history(&setup, listeners.succeeds).await?;
-    let hub = Arc::new(Hub::new(house(&setup, restored), history.clone()));
+    let hub = Hub::new(house(&setup, restored), history.clone());
+    let hub = Arc::new(match epoch(&setup) {
+        Some(epoch) => hub.of_epoch(epoch),
+        None => hub,
+    });
     hub.count_history(setup.timezone, setup.history.keep);
     let conditions = &hub.health().conditions;
     conditions.set(&Condition::STARTING, true);
     let porch = shutdown::porch(shutdown, &hub);
     let control = control::open(&setup, &listeners, &porch, reloads.handle()).await?;
-    let doors = open_doors(&setup, listeners, connections, &certificates, &hub, &porch);
     let timetables_shown = setup.has_schedule();
+    let mut master = master.map(|master| if timetables_shown { master.without_schedule() } else { master });
+    if let Some(master) = &mut master {
+        master.recall(&hub, Utc::now()).await;
+    }
+    let doors = open_doors(&setup, listeners, connections, &certificates, &hub, &porch);
     let plans = watch::Sender::new(timetables_shown.then(|| timetables.clone()));
     porch.tasks.spawn(task::run(plans.subscribe(), hub.clone(), Utc::now, porch.shutdown.clone()));
 
     if let Some(master) = master {
-        let master = if timetables_shown { master.without_schedule() } else { master };
-        porch.tasks.spawn(master::run(master, hub.clone(), porch.shutdown.clone()));
+        porch.tasks.spawn(master::run(master, hub.clone(), Utc::now, porch.shutdown.clone()));
     }
 
     let running = Running { setup, hub: hub.clone(), doors, certificates, timetables, plans };
@@ -197,6 +206,18 @@ fn open_at_last(options: &Options, succeeds: bool) -> Result<(History, Restored)
             opened => return opened,
         }
     }
+}
+
+/// The same for every daemon that goes on with this history on this machine, and for hardly any other; none where
+/// versions are not kept. A history that is moved has another, and its clients are told anew what they know.
+fn epoch(setup: &Setup) -> Option<u32> {
+    if !setup.history.enabled {
+        return None;
+    }
+    let host = std::fs::read("/proc/sys/kernel/hostname").unwrap_or_default();
+    let db = std::fs::canonicalize(&setup.history.db).ok()?;
+    let digest = Sha256::new().chain_update(host).chain_update(db.as_os_str().as_bytes()).finalize();
+    digest.first_chunk().map(|first| u32::from_le_bytes(*first))
 }
 
 fn house(setup: &Setup, restored: Restored) -> House {

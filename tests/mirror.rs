@@ -87,9 +87,9 @@ fn m1_a_mirror_shows_what_its_master_shows_and_goes_on_while_that_is_away() {
     master.set("hg075pc01", "lu");
     let update = reader.receive();
     assert_eq!(one(&update, "occupation_update")["update"], json!({"hg075pc01": "lu"}));
+    until("the history has all four", || mirror.history(100).len() == 4);
     let rows: Vec<(String, String)> =
         mirror.history(100).into_iter().map(|row| (row.pc, row.source)).collect();
-    assert_eq!(rows.len(), 4);
     assert_eq!(rows[3], ("hg075pc01".into(), "mirror".into()));
 
     until_equal(&mirror, &master);
@@ -104,6 +104,28 @@ fn m1_a_mirror_shows_what_its_master_shows_and_goes_on_while_that_is_away() {
     master.set("hg029pc01", "wf");
     until_equal(&mirror, &master);
     until("the mirror says that it follows again", || mirror.log().contains("following again"));
+}
+
+#[test]
+fn m1_a_mirror_that_is_started_while_its_master_is_away_shows_what_it_showed() {
+    let mut master = master();
+    master.push("test", &json!({"hg075pc01": entry("lf"), "bibpc01": entry("wu")}));
+    let mut mirror = mirror_of(master.joyce(), &[]);
+    until_equal(&mirror, &master);
+    let before = shown(&mirror);
+    assert_eq!(before.whole.room_map["hgbib"].0, "Bibliotheek");
+    let kept = mirror.dir().join("history.sqlite3.master");
+    until("all of it is kept", || {
+        std::fs::read_to_string(&kept).is_ok_and(|text| text.contains("library") && text.contains("Closed"))
+    });
+    master.kill();
+    mirror.kill();
+    mirror.restart();
+    assert_eq!(shown(&mirror), before);
+    // Who listens to a tag of the master has what it lets pass.
+    let mut reader = Channel::with_filter(&mirror, &json!(["library"]));
+    let messages = reader.ask(&json!([get("occupation")]));
+    assert_eq!(one(&messages, "occupation")["occupation"], json!({"bibpc01": "wu"}));
 }
 
 #[test]
@@ -141,8 +163,31 @@ fn pushes_to_a_mirror_are_refused_with_the_master_s_name_or_taken() {
     common::assert_taken(&mirror.try_push(body.as_bytes()), &body);
     assert_eq!(mirror.whole().occupation.len(), 2);
     assert_eq!(master.whole().occupation.len(), 1);
+    until("the history has both", || mirror.history(10).len() == 2);
     let sources: Vec<String> = mirror.history(10).into_iter().map(|row| row.source).collect();
     assert_eq!(sources, ["head office", "unknown"]);
+}
+
+#[test]
+fn a_check_asks_the_master_and_a_schedule_says_whose_it_is() {
+    let mut master = master();
+    master.push("test", &json!({"hg075pc01": entry("lf"), "bibpc01": entry("wu")}));
+    let directory = tempfile::tempdir().unwrap();
+    let setup = format!("[mirror]\nmaster = \"http://{}\"\n", master.joyce());
+    std::fs::write(directory.path().join("mirror.toml"), setup).unwrap();
+    let check = || common::run_to_end(directory.path(), &["check", "--online", "mirror.toml"]);
+    let asked = format!("asked      master http://{}/: ", master.joyce());
+    let (code, out, err) = check();
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains(&format!("{asked}12 rooms, 2 PCs, reservations in 1 rooms\n")), "{out}");
+    let (code, _, err) = common::run_to_end(directory.path(), &["schedule", "mirror.toml"]);
+    assert!(
+        code == Some(1) && err.contains(&format!("follows http://{}/", master.joyce())),
+        "{code:?} {err}"
+    );
+    master.kill();
+    let (code, out, _) = check();
+    assert!(code == Some(1) && out.contains(&format!("{asked}FAILED, Connection refused")), "{code:?} {out}");
 }
 
 #[test]
@@ -153,6 +198,20 @@ fn m4_a_daemon_that_follows_itself_says_so_and_stops() {
     until("it stops", || mirror.log().contains("is followed no more"));
     assert!(mirror.log().contains("a loop"), "{}", mirror.log());
     assert_eq!(mirror.whole().occupation.len(), 0, "it serves all the same");
+}
+
+#[test]
+fn m4_a_daemon_that_was_turned_away_follows_when_the_loop_is_no_more() {
+    let master = master();
+    master.set("hg075pc01", "lf");
+    let relay = common::relay::Relay::to("127.0.0.1:9".parse().unwrap());
+    let mirror = mirror_of(relay.addr(), &["mirror.retry_most=20ms"]);
+    relay.point_to(mirror.joyce());
+    until("it stops", || mirror.log().contains("is followed no more"));
+    relay.cut();
+    relay.point_to(master.joyce());
+    until_equal(&mirror, &master);
+    assert_eq!(mirror.log().matches("is followed no more").count(), 1, "{}", mirror.log());
 }
 
 #[test]

@@ -61,6 +61,11 @@ fn the_units_fit_together() {
     assert_eq!(value(&service, "Sockets"), "tkbd.socket tkbd-push.socket");
     // A mistake of the setup is none that another start would mend.
     assert_eq!(value(&service, "RestartPreventExitStatus"), "78");
+    // Of all others there may be as many as it takes: by default the sixth within ten seconds would be the last.
+    assert_eq!(
+        (value(&service, "Restart").as_str(), value(&service, "StartLimitIntervalSec").as_str()),
+        ("always", "0")
+    );
     for (unit, name, port) in [(&socket, "http", "8080"), (&push, "push", "1235")] {
         assert_eq!(value(unit, "FileDescriptorName"), name);
         assert_eq!(value(unit, "Service"), "tkbd.service");

@@ -63,7 +63,7 @@ async fn asked(path: &Path, verb: Verb) -> Result<Told, ControlError> {
         _ => ControlError::Io(error),
     })?;
     let owner = connection.peer_cred()?.uid();
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+    if !is_trusted(owner, rustix::process::geteuid().as_raw(), verb) {
         return Err(ControlError::Stranger(owner));
     }
     connection.write_all(&verb.line()).await?;
@@ -76,6 +76,12 @@ async fn asked(path: &Path, verb: Verb) -> Result<Told, ControlError> {
         }
     }
     Ok(Told { answer: Answer::parse(&line)?, sockets, connection })
+}
+
+/// Whether `owner`, who listens, is asked by user `me`. Root looks after daemons of other users, and asks them too; but the
+/// sockets of a stranger it does not serve.
+fn is_trusted(owner: u32, me: u32, verb: Verb) -> bool {
+    owner == 0 || owner == me || me == 0 && verb != Verb::HandOver
 }
 
 /// Reads once, and takes the sockets that lie beside the bytes.
@@ -92,4 +98,18 @@ fn receive(from: &UnixStream, line: &mut Vec<u8>, sockets: &mut Vec<OwnedFd>) ->
         }
     }
     Ok(received.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_is_asked_by_root_alone_and_not_for_sockets() {
+        for verb in [Verb::Status, Verb::Reload, Verb::HandOver] {
+            assert!(is_trusted(7, 7, verb) && is_trusted(0, 7, verb) && is_trusted(0, 0, verb), "{verb:?}");
+            assert!(!is_trusted(8, 7, verb), "{verb:?}");
+            assert_eq!(is_trusted(7, 0, verb), verb != Verb::HandOver, "{verb:?}");
+        }
+    }
 }

@@ -3,8 +3,9 @@
 use super::conversation::Conversation;
 use super::http::{Answer, HttpError, Server};
 use crate::core::lineage::{InstanceId, Lineage};
-use crate::wire::client::{Reply, reply};
+use crate::wire::client::{BadReply, Reply, reply};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use bytes::Bytes;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -85,9 +86,21 @@ impl Client {
         self.mirror.as_ref()?.lineage.as_ref()
     }
 
-    /// Whether the daemon said last that this mirror must not follow it.
+    /// Whether the daemon has just said that this mirror must not follow it.
     pub fn is_turned_away(&self) -> bool {
         self.mirror.as_ref().is_some_and(|mirror| mirror.is_turned_away)
+    }
+
+    /// Has the next request wait for so many times the longest pause between two that fail, give or take a fifth, and
+    /// ask for everything; returns how long that is.
+    pub fn pause(&mut self, times: u32) -> Duration {
+        let mut byte = [128];
+        // Without chance, all is well too: it keeps two that wait for each other from asking at once.
+        let _ = getrandom::fill(&mut byte);
+        let pause = (self.pace.most * times).mul_f64(0.8 + 0.4 * f64::from(byte[0]) / 255.0);
+        self.conversation.failed();
+        self.wait_until = Some(Instant::now() + pause);
+        pause
     }
 
     /// Asks, waits for what comes, and returns it. Not to be dropped half-way: what the daemon has
@@ -96,10 +109,13 @@ impl Client {
         if let Some(moment) = self.wait_until.take() {
             tokio::time::sleep_until(moment).await;
         }
+        if let Some(mirror) = &mut self.mirror {
+            mirror.is_turned_away = false;
+        }
         let asked = Instant::now();
         let was_hello = self.conversation.is_hello();
         let (why, asked_to_wait) = match self.server.post(self.conversation.request().into()).await {
-            Ok(Answer { body, lineage, .. }) => match reply(&body) {
+            Ok(Answer { body, lineage, .. }) => match read(body).await {
                 Ok(reply) => {
                     self.conversation.heard(&reply);
                     if let Some(mirror) = &mut self.mirror {
@@ -143,6 +159,15 @@ impl Client {
         self.wait_until = Some(Instant::now() + retry_in);
         Event::Down { why, retry_in }
     }
+}
+
+/// Reads a body. A large one takes a tenth of a second, for which all would wait that a mirror serves.
+async fn read(body: Bytes) -> Result<Reply, BadReply> {
+    const LARGE: usize = 64 * 1024;
+    if body.len() < LARGE {
+        return reply(&body);
+    }
+    tokio::task::spawn_blocking(move || reply(&body)).await.unwrap_or(Err(BadReply::NotJson))
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ pub(super) struct StatusArguments {
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub(super) setup: SetupArguments,
-    /// Ask every timetable, too, and say what it has; exit code 1 if one of them cannot be had
+    /// Ask the master and every timetable, too, and say what they have; exit code 1 if one of them cannot be had
     #[arg(long)]
     pub(super) online: bool,
 }

@@ -3,9 +3,11 @@
 use super::arguments::CheckArguments;
 use super::text::plain;
 use super::{Failure, in_runtime, run};
+use crate::core::lineage::InstanceId;
+use crate::feeds::master::Found;
 use crate::feeds::timetable::board::Pulled;
 use crate::feeds::timetable::day::{DAYS, Day};
-use crate::run::{ceiling, descriptors, timetables, tls};
+use crate::run::{ceiling, descriptors, mirror, timetables, tls};
 use crate::setup::Setup;
 use chrono::Utc;
 use std::io::{Write, stdout};
@@ -44,8 +46,9 @@ fn certificates(setup: &Setup) -> Result<(), Failure> {
     if bad.is_empty() { Ok(()) } else { Err(Failure::Daemon(bad.join("\ntkbd: "), EX_CONFIG)) }
 }
 
-/// Asks every timetable once, and says what came of it.
+/// Asks the master and every timetable once, and says what came of it.
 async fn online(setup: &Setup) -> Result<(), Failure> {
+    let is_master_there = master(setup).await?;
     let plan = timetables::plan(setup).map_err(|error| Failure::other(error.to_string()))?;
     let now = Instant::now();
     let mut board = plan.board(now);
@@ -61,7 +64,24 @@ async fn online(setup: &Setup) -> Result<(), Failure> {
     }
     let reservations: usize = reserved.values().map(Vec::len).sum();
     writeln!(out, "today      {reservations} reservations in {} rooms", reserved.len())?;
-    if all.iter().all(|pulled| pulled.is_good) { Ok(()) } else { Err(Failure::Told) }
+    if is_master_there && all.iter().all(|pulled| pulled.is_good) { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// Whether the master can be followed, where there is one.
+async fn master(setup: &Setup) -> Result<bool, Failure> {
+    let plan = mirror::plan(setup).map_err(|error| Failure::other(error.to_string()))?;
+    let Some(plan) = plan else { return Ok(true) };
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|_| Failure::other("no random bits for a name"))?;
+    let found = plan.look(&InstanceId::from_random(bits)).await;
+    let outcome = match &found {
+        Ok(Found { rooms, pcs, reserved }) => {
+            format!("{rooms} rooms, {pcs} PCs, reservations in {reserved} rooms")
+        }
+        Err(why) => format!("FAILED, {}", plain(why)),
+    };
+    writeln!(stdout(), "asked      master {}: {outcome}", plan.address())?;
+    Ok(found.is_ok())
 }
 
 fn outcome(pulled: &Pulled) -> String {

@@ -16,6 +16,10 @@ use std::time::Instant;
 /// Asks every timetable once, and prints the day. What cannot be had is said on standard error.
 pub(super) async fn schedule(arguments: ScheduleArguments) -> Result<(), Failure> {
     let setup = run::load(&arguments.setup)?;
+    if let Some(mirror) = setup.mirror.as_ref().filter(|_| !setup.has_schedule()) {
+        let why = "of it, and not here, comes what is reserved; `tkbd watch` shows that";
+        return Err(Failure::other(format!("this setup follows {}: {why}", mirror.address())));
+    }
     let plan = timetables::plan(&setup).map_err(|error| Failure::other(error.to_string()))?;
     let day = match arguments.date {
         Some(date) => Day { date, zone: setup.timezone },

@@ -123,7 +123,7 @@ pub enum Link {
         /// Whether that is longer ago than what is served may be old.
         is_stale: bool,
     },
-    /// It may not follow that master, and asks no more.
+    /// It may not follow that master, and seldom asks again.
     Stopped,
 }
 

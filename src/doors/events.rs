@@ -110,7 +110,7 @@ impl Events {
             filter,
             // Reconnections after a restart are spread over two seconds.
             retry: 1000 + u32::from(bits[0]) * 8,
-            seen: EventId::default(),
+            seen: EventId { epoch: self.hub.epoch(), ..EventId::default() },
             told: Version::default(),
         };
         // Its answer says welcome and which tags there are, of which a stream does not tell.
@@ -169,16 +169,18 @@ impl Stream {
         // Made after the channel has begun to listen, so that nothing comes between the two. What comes twice, is not told.
         let snapshot = self.hub.snapshot();
         let now = snapshot.versions;
-        let is_known = |EventId(seen): &EventId| {
-            // Where rooms or their tags are others, what passes the filter may be so, too, and all is told anew.
-            (seen.room_map, seen.tag_map) == (now.room_map, now.tag_map)
+        let is_known = |EventId { seen, epoch }: &EventId| {
+            // Those of another daemon are of other states. Where rooms or their tags are others, what passes the filter may be so, too, and all is told anew.
+            *epoch == self.hub.epoch()
+                && (seen.room_map, seen.tag_map) == (now.room_map, now.tag_map)
                 && seen.occupation <= now.occupation
                 && seen.schedule <= now.schedule
         };
-        let Some(EventId(seen)) = last.filter(is_known) else {
+        let Some(known) = last.filter(is_known) else {
             return Ok(vec![Ask::TagMap, Ask::RoomMap, Ask::Schedule, Ask::Occupation]);
         };
-        self.seen = EventId(seen);
+        let seen = known.seen;
+        self.seen = known;
         self.told = now.occupation;
         let update = self.changed_since(&snapshot, seen.occupation);
         if !matches!(update.body(), Body::OccupationUpdate { update, .. } if update.is_empty()) {

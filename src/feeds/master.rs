@@ -4,27 +4,41 @@
 //! is known already changes nothing. What the master does not name is never cleared (faults.md M1 to M4).
 
 mod heard;
+mod kept;
+mod look;
 mod presence;
+#[cfg(test)]
+mod tests;
 
 use crate::client::{Client, Event, Server};
 use crate::core::lineage::{Lineage, Tangle};
 use crate::core::pc::{Occupation, PcName};
 use crate::core::push::{Push, Refused};
 use crate::core::source::Source;
-use crate::core::state::Lead;
 use crate::hub::{Deliveries, Hub, Place, wall_clock};
 use crate::wire::client::{Message, Reply};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use kept::{Keeper, Words};
 use presence::Presence;
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::client::{BadAddress, Pace};
+pub use look::Found;
 
 /// How long after a defect of ours all begins anew.
 const RECOVERY: Duration = Duration::from_secs(60);
+
+/// The longest answer of a master that is read, in bytes.
+pub const LARGEST: usize = Server::MAX_REPLY;
+
+/// How many times the longest pause between two requests passes, until a master is asked again that has turned this
+/// daemon away: once in ten minutes, where nothing else is set. Whoever mends a loop mends it at one of its daemons.
+const TURNED_AWAY: u32 = 10;
 
 /// How soon the hub is asked again that cannot take more, since its history is full.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -37,7 +51,13 @@ pub struct Plan {
     pace: Pace,
     stale: Duration,
     takes_schedule: bool,
+    zone: Tz,
+    keeps: Option<PathBuf>,
+    recalled: Option<Words>,
 }
+
+/// Tells what time it is.
+pub type Clock = fn() -> DateTime<Utc>;
 
 impl Plan {
     /// To follow the daemon at `url`, whose certificate is signed by one of `authorities` where those are given, in whose name states stand as of `source`; it answers within `timeout`, is asked
@@ -59,7 +79,45 @@ impl Plan {
             pace,
             stale,
             takes_schedule: true,
+            zone: Tz::UTC,
+            keeps: None,
+            recalled: None,
         })
+    }
+
+    /// The same, where a day begins at midnight in `zone`: reservations are those of a day.
+    #[must_use]
+    pub fn in_days_of(self, zone: Tz) -> Plan {
+        Plan { zone, ..self }
+    }
+
+    /// The same, and what the master says beside the states is kept in a file of this name.
+    #[must_use]
+    pub fn kept_at(self, path: PathBuf) -> Plan {
+        Plan { keeps: Some(path), ..self }
+    }
+
+    /// Has `hub` show what was kept of the master, as far as it is of today; before the first is served.
+    pub async fn recall(&mut self, hub: &Hub, now: DateTime<Utc>) {
+        let read = self.keeps.as_deref().and_then(|path| kept::read(path, &self.address()));
+        let Some(mut words) = read else { return };
+        if let Ok(place) = hub.reserve() {
+            hub.follow(&words.lead, place, Instant::now()).0.send().await;
+        }
+        let is_today = words.day == Some(self.day(now));
+        words.schedule = words.schedule.filter(|_| is_today && self.takes_schedule);
+        if let (Some(schedule), Ok(place)) = (&words.schedule, hub.reserve()) {
+            hub.set_schedule(schedule, place, Instant::now()).send().await;
+        }
+        tracing::info!(
+            rooms = words.lead.rooms.len(),
+            "what the master said before the start is shown until it is heard"
+        );
+        self.recalled = Some(words);
+    }
+
+    fn day(&self, now: DateTime<Utc>) -> NaiveDate {
+        now.with_timezone(&self.zone).date_naive()
     }
 
     /// The same, but for what is reserved: the setup has timetables of its own.
@@ -74,11 +132,10 @@ impl Plan {
     }
 }
 
-/// Follows until `shutdown`, or until it turns out that this daemon must not. A panic ends what is under way, and not
-/// the task.
-pub async fn run(plan: Plan, hub: Arc<Hub>, shutdown: CancellationToken) {
+/// Follows until `shutdown`. A panic ends what is under way, and not the task.
+pub async fn run(plan: Plan, hub: Arc<Hub>, clock: Clock, shutdown: CancellationToken) {
     loop {
-        let following = Task::new(&plan, hub.clone(), shutdown.clone()).run();
+        let following = Task::new(&plan, hub.clone(), clock, shutdown.clone()).run();
         if tokio::spawn(following).await.is_ok() {
             return;
         }
@@ -93,24 +150,27 @@ struct Task {
     client: Client,
     presence: Presence,
     hub: Arc<Hub>,
-    source: Source,
-    takes_schedule: bool,
-    /// Its rooms and tags, as last heard.
-    lead: Lead,
+    plan: Plan,
+    clock: Clock,
+    /// Its rooms, tags and reservations, as last heard.
+    words: Words,
+    keeper: Keeper,
     shutdown: CancellationToken,
     /// How many entries of a reply were left out when that was last said.
     told_left_out: usize,
 }
 
 impl Task {
-    fn new(plan: &Plan, hub: Arc<Hub>, shutdown: CancellationToken) -> Task {
+    fn new(plan: &Plan, hub: Arc<Hub>, clock: Clock, shutdown: CancellationToken) -> Task {
+        let recalled = plan.recalled.clone();
         Task {
             client: Client::of_mirror(plan.server.clone(), hub.lineage().own(), plan.pace),
             presence: Presence::new(hub.clone(), plan.address(), plan.stale),
             hub,
-            source: plan.source.clone(),
-            takes_schedule: plan.takes_schedule,
-            lead: Lead::default(),
+            plan: plan.clone(),
+            clock,
+            words: recalled.clone().unwrap_or_default(),
+            keeper: Keeper::new(plan.keeps.clone(), plan.address(), recalled),
             shutdown,
             told_left_out: 0,
         }
@@ -119,25 +179,44 @@ impl Task {
     async fn run(mut self) {
         while let Some(event) = self.next().await {
             let outcome = match event {
-                Event::Heard(reply) => {
-                    self.presence.heard();
-                    let outcome = self.check_lineage();
-                    if outcome.is_ok() {
+                Event::Heard(reply) => match self.check_lineage() {
+                    Ok(()) => {
+                        self.presence.heard();
                         self.take(reply).await;
+                        Ok(())
                     }
-                    outcome
-                }
+                    Err(why) => Err(why),
+                },
                 Event::Down { why, .. } if self.client.is_turned_away() => Err(why),
                 Event::Down { why, retry_in } => {
                     self.presence.lost(&why, retry_in);
+                    self.forget_yesterday().await;
                     Ok(())
                 }
             };
             if let Err(why) = outcome {
                 self.hub.set_lineage(Lineage::of(self.hub.lineage().own().clone()));
-                self.presence.stopped(&why);
-                return;
+                let pause = self.client.pause(TURNED_AWAY);
+                self.presence.stopped(&why, pause);
+                self.forget_yesterday().await;
             }
+        }
+        self.keeper.end().await;
+    }
+
+    /// Reservations are told without their day. While the master is silent it does not say that another has begun.
+    async fn forget_yesterday(&mut self) {
+        let is_over = self.words.day.is_some_and(|day| day != self.plan.day((self.clock)()));
+        let is_shown = self.words.schedule.as_ref().is_some_and(|schedule| !schedule.is_empty());
+        if !is_over || !is_shown || !self.plan.takes_schedule {
+            return;
+        }
+        if let Ok(place) = self.hub.reserve() {
+            self.words.schedule = None;
+            self.hub.set_schedule(&HashMap::new(), place, Instant::now()).send().await;
+            tracing::warn!(
+                "the day is over whose reservations the master told; none are shown until it is heard"
+            );
         }
     }
 
@@ -147,12 +226,15 @@ impl Task {
         // answered is lost.
         let mut next = std::pin::pin!(self.client.next());
         loop {
-            let stale = self.presence.stale_at();
+            let (stale, due) = (self.presence.stale_at(), self.keeper.due());
             tokio::select! {
                 () = self.shutdown.cancelled() => return None,
                 event = &mut next => return Some(event),
                 () = tokio::time::sleep_until(stale.unwrap_or_else(Instant::now).into()), if stale.is_some() => {
                     self.presence.stale();
+                }
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    self.keeper.write(Instant::now());
                 }
             }
         }
@@ -172,22 +254,32 @@ impl Task {
     }
 
     async fn take(&mut self, reply: Reply) {
+        let day = Some(self.plan.day((self.clock)()));
+        let mut is_news = self.words.day != day;
+        self.words.day = day;
         let mut left_out = reply.bad_entries + reply.bad_messages;
         for message in reply.messages {
+            is_news |= matches!(
+                message,
+                Message::RoomMap { .. } | Message::TagMap { .. } | Message::Schedule { .. }
+            );
             left_out += match message {
                 Message::RoomMap { rooms, .. } => {
-                    self.lead.rooms = heard::rooms(rooms);
-                    self.follow().await
+                    let all = rooms.len();
+                    self.words.lead.rooms = heard::rooms(rooms);
+                    all - self.words.lead.rooms.len() + self.follow().await
                 }
                 Message::TagMap { tags, .. } => {
-                    self.lead.tags = Some(tags);
-                    self.follow().await
+                    let (tags, beyond) = heard::tags(tags);
+                    self.words.lead.tags = Some(tags);
+                    beyond + self.follow().await
                 }
-                Message::Schedule { rooms, .. } if self.takes_schedule => {
+                Message::Schedule { rooms, .. } if self.plan.takes_schedule => {
                     let schedule = heard::schedule(rooms);
                     if let Some(place) = self.place().await {
                         self.hub.set_schedule(&schedule, place, Instant::now()).send().await;
                     }
+                    self.words.schedule = Some(schedule);
                     0
                 }
                 Message::Occupation { states, .. } | Message::Update { states, .. } => {
@@ -199,6 +291,9 @@ impl Task {
                 | Message::History { .. } => 0,
             };
         }
+        if is_news {
+            self.keeper.note(&self.words, Instant::now());
+        }
         // The same again is not news.
         if left_out > 0 && left_out != self.told_left_out {
             tracing::warn!(left_out, "what the master said was taken over without some of it");
@@ -208,7 +303,7 @@ impl Task {
 
     async fn follow(&self) -> usize {
         let Some(place) = self.place().await else { return 0 };
-        let (deliveries, skipped) = self.hub.follow(&self.lead, place, Instant::now());
+        let (deliveries, skipped) = self.hub.follow(&self.words.lead, place, Instant::now());
         deliveries.send().await;
         skipped
     }
@@ -236,7 +331,7 @@ impl Task {
     }
 
     fn try_push(&self, states: Vec<(PcName, Occupation)>, place: Place) -> Result<Deliveries, Refused> {
-        let Ok(push) = Push::new(self.source.clone(), wall_clock(), states) else {
+        let Ok(push) = Push::new(self.plan.source.clone(), wall_clock(), states) else {
             // Unreachable: each stands there once.
             return Ok(Deliveries::default());
         };

@@ -128,7 +128,7 @@ impl Condition {
     pub const MIRROR_STOPPED: Condition = Condition::degraded(
         "mirror_stopped",
         "The master is followed no more, since that would be a loop or too long a row of mirrors.",
-        "Mend mirror.master, and restart this daemon.",
+        "Mend mirror.master, here or at a master above; this one is asked again every ten minutes.",
     );
 
     /// No connection can be taken.

@@ -5,6 +5,7 @@
 
 use super::terms::MAX_REMEMBERED;
 use crate::doors::ingest;
+use crate::feeds::master::LARGEST;
 use crate::setup::Setup;
 use std::fmt::Write;
 
@@ -27,8 +28,10 @@ fn terms(setup: &Setup, connections: usize) -> Vec<(String, u64)> {
     let count = |count: usize| count as u64;
     let (http, push, limits) = (&setup.http, &setup.push, &setup.limits);
     let pushes = count(ingest::accepted(push.max_connections));
+    // Four documents at once, of which one is read, which takes sixteen times its size; what is kept of all, and once
+    // more as what the provider has brought.
     let timetables: u64 =
-        setup.timetables.iter().map(|timetable| 12 * MIB + 3 * count(timetable.max_size)).sum();
+        setup.timetables.iter().map(|timetable| 64 * MIB + 20 * count(timetable.max_size)).sum();
     vec![
         // With the runtime, the threads' buffers, and SQLite's caches.
         ("program".into(), 48 * MIB),
@@ -52,6 +55,8 @@ fn terms(setup: &Setup, connections: usize) -> Vec<(String, u64)> {
         ("unsent answers".into(), 2 * count(limits.unsent)),
         ("backlog, where a change is of 64 PCs".into(), count(setup.history.backlog) * (256 + 64 * 32)),
         ("timetables".into(), timetables),
+        // What a master says in one answer, while it is read and taken over, and what is kept of it.
+        ("master".into(), if setup.mirror.is_some() { 32 * count(LARGEST) } else { 0 }),
         ("log".into(), 4 * MIB),
     ]
 }

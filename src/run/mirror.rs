@@ -7,11 +7,18 @@ use crate::setup::Setup;
 ///
 /// # Errors
 /// When the address cannot be asked.
-pub(super) fn plan(setup: &Setup) -> Result<Option<Plan>, BadAddress> {
+pub(crate) fn plan(setup: &Setup) -> Result<Option<Plan>, BadAddress> {
     let Some(mirror) = &setup.mirror else { return Ok(None) };
     let pace = Pace { least: mirror.retry, most: mirror.retry_most };
     let (master, source) = (mirror.master.as_str(), mirror.source.clone());
-    Plan::new(master, mirror.ca.as_deref(), source, mirror.timeout, pace, mirror.stale).map(Some)
+    let plan = Plan::new(master, mirror.ca.as_deref(), source, mirror.timeout, pace, mirror.stale)?
+        .in_days_of(setup.timezone);
+    if !setup.history.enabled {
+        return Ok(Some(plan));
+    }
+    let mut path = setup.history.db.clone().into_os_string();
+    path.push(".master");
+    Ok(Some(plan.kept_at(path.into())))
 }
 
 /// With what pushes are refused, where they are.

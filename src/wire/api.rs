@@ -277,7 +277,12 @@ impl<'a> Problem<'a> {
 
 /// How far a stream has told: the id of its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct EventId(pub Versions);
+pub struct EventId {
+    /// What was seen.
+    pub seen: Versions,
+    /// Whose versions these are.
+    pub epoch: u32,
+}
 
 impl EventId {
     /// Reads what a client sends as `Last-Event-ID`.
@@ -287,15 +292,17 @@ impl EventId {
             text.parse().ok().filter(|_| is_plain).map(Version)
         };
         let mut parts = text.split('.').map(version);
-        let [occupation, room_map, schedule, tag_map] = std::array::from_fn(|_| parts.next().flatten());
-        let versions =
+        let [occupation, room_map, schedule, tag_map, epoch] =
+            std::array::from_fn(|_| parts.next().flatten());
+        let seen =
             Versions { occupation: occupation?, room_map: room_map?, schedule: schedule?, tag_map: tag_map? };
-        parts.next().is_none().then_some(EventId(versions))
+        let epoch = u32::try_from(epoch?.0).ok()?;
+        parts.next().is_none().then_some(EventId { seen, epoch })
     }
 
     /// Notes what a message tells.
     pub fn note(&mut self, body: &Body) {
-        let EventId(seen) = self;
+        let seen = &mut self.seen;
         match body {
             Body::Occupation { version, .. } | Body::OccupationUpdate { version, .. } => {
                 seen.occupation = *version;
@@ -310,8 +317,9 @@ impl EventId {
 
 impl std::fmt::Display for EventId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let EventId(seen) = self;
-        write!(f, "{}.{}.{}.{}", seen.occupation.0, seen.room_map.0, seen.schedule.0, seen.tag_map.0)
+        let EventId { seen, epoch } = self;
+        let (occupation, rooms) = (seen.occupation.0, seen.room_map.0);
+        write!(f, "{occupation}.{rooms}.{}.{}.{epoch}", seen.schedule.0, seen.tag_map.0)
     }
 }
 
@@ -355,20 +363,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_id_is_four_versions_and_nothing_else_is_one() {
-        let id = EventId::parse("1.20.0.18446744073709551615").unwrap();
-        assert_eq!(id.0.room_map, Version(20));
-        assert_eq!(id.to_string(), "1.20.0.18446744073709551615");
+    fn an_event_id_is_four_versions_and_whose_they_are_and_nothing_else_is_one() {
+        let id = EventId::parse("1.20.0.18446744073709551615.7").unwrap();
+        assert_eq!((id.seen.room_map, id.epoch), (Version(20), 7));
+        assert_eq!(id.to_string(), "1.20.0.18446744073709551615.7");
         for text in [
             "",
             "1",
-            "1.2.3",
-            "1.2.3.4.5",
-            "1.2.3.",
-            "1.2.3.-4",
-            "1.2.3.+4",
-            "a.2.3.4",
-            "1.2.3.99999999999999999999",
+            "1.2.3.4",
+            "1.2.3.4.5.6",
+            "1.2.3.4.",
+            "1.2.3.-4.5",
+            "1.2.3.+4.5",
+            "a.2.3.4.5",
+            "1.2.3.99999999999999999999.5",
+            "1.2.3.4.4294967296",
         ] {
             assert_eq!(EventId::parse(text), None, "{text:?}");
         }

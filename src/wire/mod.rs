@@ -12,6 +12,7 @@ pub mod client;
 pub mod control;
 pub mod csv;
 pub mod days;
+pub mod few;
 pub mod health;
 pub mod history;
 pub mod insight;

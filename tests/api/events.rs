@@ -102,6 +102,28 @@ fn an_id_that_is_none_of_this_daemon_s_brings_all() {
 }
 
 #[test]
+fn who_comes_from_another_daemon_with_the_same_versions_is_told_all() {
+    // As from one mirror to the next behind the same name.
+    let (one, two) = (daemon(), daemon());
+    let mut listener = Listener::new(&one, "");
+    listener.together();
+    let tag = ok(&one, "/api/v1/occupation").header("ETag").unwrap().to_owned();
+    let request = Request::get("/api/v1/occupation").header("If-None-Match", &tag);
+    assert_eq!((one.ask(&request).status, two.ask(&request).status), (304, 200));
+    two.set("lab1pc1", "wu");
+    two.set("lab1pc1", "lu");
+    one.set("lab1pc1", "wx");
+    listener.together();
+    let versions = |last: &Option<String>| last.clone().unwrap().rsplit_once('.').unwrap().0.to_owned();
+    let first = versions(&listener.last);
+    listener.come_back(&two);
+    assert_eq!(names(&listener.together()), ["tagMap", "roomMap", "schedule", "occupation"]);
+    assert_eq!(listener.view.occupation, whole(&two, ""));
+    let rest = |versions: &str| versions.split_once('.').unwrap().1.to_owned();
+    assert_eq!(rest(&first), rest(&versions(&listener.last)), "which nothing but the daemon tells apart");
+}
+
+#[test]
 fn a_hundred_pushes_across_cuts_leave_every_view_as_the_state_is() {
     let daemon = daemon();
     let mut listeners: Vec<Listener> =

@@ -220,6 +220,66 @@ async fn t2_an_answer_of_mytimetable_counts_whole_or_not_at_all() {
     assert!(matches!(asker.after(61 * MINUTE).await, Err(Error::Malformed(_))));
 }
 
+/// A room list, and answers about rooms.
+fn mytimetable(rooms: usize, answer: &str) -> (Server, Asker) {
+    let server = Server::new(&[]);
+    let key = |n: usize| format!("2026!location!{n}");
+    let list: Vec<String> =
+        (0..rooms).map(|n| format!(r#"{{"hostKey": "R{n}", "value": "{}"}}"#, key(n))).collect();
+    server.answer("/api/v0/timetables", Answer::Document(format!("[{}]", list.join(",")).into_bytes()));
+    for n in 0..rooms {
+        server
+            .answer(&format!("/api/v0/timetables/{}", key(n)), Answer::Document(answer.as_bytes().to_vec()));
+    }
+    let base = Url::parse(&server.url("/")).unwrap();
+    let provider = MyTimetable::new(&base, None, Coverage::default(), text(), fetcher(base.as_str(), None));
+    let mut asker = Asker::new(provider);
+    asker.pull.rooms = (0..rooms).map(|n| room(&format!("r{n}"), &format!("R{n}"))).collect();
+    (server, asker)
+}
+
+/// An event of the 23rd of November, or so many hours later, with something more.
+fn activity(hours: i64, more: &str) -> String {
+    let start = 1_795_424_400_000 + hours * 3_600_000;
+    format!(r#"{{"startDate": {start}, "endDate": {}, "activityDescription": "E"{more}}}"#, start + 3_600_000)
+}
+
+#[tokio::test]
+async fn t2_of_what_a_server_tells_only_the_days_that_were_asked_for_are_kept() {
+    let all: Vec<String> = (-100..200).map(|day| activity(day * 24, "")).collect();
+    let (_server, mut asker) = mytimetable(1, &format!("[{}]", all.join(",")));
+    let timetable = asker.after(Duration::ZERO).await.unwrap();
+    assert_eq!((timetable.bookings.len(), problems(&timetable)), (8, vec![]));
+}
+
+#[tokio::test]
+async fn t2_an_answer_that_would_take_far_more_memory_than_it_is_long_is_refused() {
+    let locations = |count: usize| format!(r#", "locations": [{}]"#, vec!["{}"; count].join(","));
+    let ids = |count: usize| {
+        format!(r#", "locations": [{{"avoidConcurrencyLocationIds": [{}]}}]"#, vec!["1"; count].join(","))
+    };
+    for (events, more, fits) in [
+        (1, locations(64), true),
+        (1, locations(65), false),
+        (1, ids(64), true),
+        (1, ids(65), false),
+        (2_000, String::new(), true),
+        (2_001, String::new(), false),
+    ] {
+        let all = vec![activity(1, &more); events].join(",");
+        let (_server, mut asker) = mytimetable(1, &format!("[{all}]"));
+        let problems = problems(&asker.after(Duration::ZERO).await.unwrap());
+        assert_eq!(problems.is_empty(), fits, "{events} {more:.50} {problems:?}");
+    }
+    // Nor do many answers together, each of which is within the bounds.
+    let all = vec![activity(1, &locations(64)); 650].join(",");
+    let (_server, mut asker) = mytimetable(12, &format!("[{all}]"));
+    let timetable = asker.after(Duration::ZERO).await.unwrap();
+    let problems = problems(&timetable);
+    assert!(!problems.is_empty() && problems.iter().all(|error| *error == Error::TooMuch), "{problems:?}");
+    assert!(!timetable.bookings.is_empty(), "others have what they had");
+}
+
 #[tokio::test]
 async fn the_lists_of_servers_are_kept_as_long_as_they_ask_for() {
     let server = Server::new(&[

@@ -19,6 +19,9 @@ pub struct Lead {
 /// More tags than this are not taken over. A room has a handful, and a thousand rooms share them.
 const MAX_TAGS: usize = 1_000;
 
+/// More tags than this of one room are not taken over: all tags of all rooms are a million.
+const MAX_TAGS_OF_ROOM: usize = 64;
+
 impl State {
     /// Takes over the rooms and tags of a master: rooms appear and are renamed, known PCs move, and those that are
     /// yet to appear will stand where the master has them, whatever the rules say. Rooms and PCs that the lead does
@@ -81,14 +84,16 @@ impl State {
         let mut wanted: HashMap<&RoomKey, Vec<Tag>> = HashMap::new();
         for (tag, rooms) in tags.iter().take(MAX_TAGS) {
             for room in rooms {
-                wanted.entry(room).or_default().push(tag.clone());
+                let tags = wanted.entry(room).or_default();
+                // A tag may name a room twice.
+                if tags.len() < MAX_TAGS_OF_ROOM && tags.last() != Some(tag) {
+                    tags.push(tag.clone());
+                }
             }
         }
         for id in led {
             let room = self.room_mut(*id);
-            let mut tags = wanted.remove(&room.key).unwrap_or_default();
-            tags.dedup();
-            room.tags = tags;
+            room.tags = wanted.remove(&room.key).unwrap_or_default();
         }
     }
 }

@@ -181,7 +181,8 @@ impl Api {
         let versions = snapshot.versions;
         let (states, rooms, tags) = (versions.occupation.0, versions.room_map.0, versions.tag_map.0);
         // Weak: the order of the rooms may be another under the same versions, and so that of the PCs.
-        let tag = format!("W/\"{}-{states}.{rooms}.{tags}\"", env!("CARGO_PKG_VERSION"));
+        let (release, epoch) = (env!("CARGO_PKG_VERSION"), self.hub.epoch());
+        let tag = format!("W/\"{release}-{states}.{rooms}.{tags}.{epoch}\"");
         tagged(request, tag, || {
             // What was never told cannot be gone on from: then all is told.
             let since = question.since_version().filter(|since| *since <= versions.occupation);

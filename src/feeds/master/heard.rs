@@ -4,11 +4,16 @@ use crate::core::message::RoomEntry;
 use crate::core::pc::{Occupation, PcName};
 use crate::core::room::RoomKey;
 use crate::core::schedule::Reservation;
+use crate::core::tag::Tag;
 use crate::feeds::timetable::TextRule;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How many reservations a room may have in a day, as where timetables are combined: more stand on no display.
 const MAX_RESERVATIONS: usize = 96;
+
+/// How many rooms are taken over, and how many times a tag may be on a room: what the largest setup allows, and as much
+/// again for tags. An answer has place for ten times as many, of which each takes a hundred bytes, here and there.
+const MAX_ROOMS: usize = 100_000;
 
 /// Its rooms; one without a name that could be shown is called by its key.
 pub(super) fn rooms(rooms: Vec<RoomEntry>) -> Vec<RoomEntry> {
@@ -16,7 +21,23 @@ pub(super) fn rooms(rooms: Vec<RoomEntry>) -> Vec<RoomEntry> {
         let name = clean(&room.name);
         RoomEntry { name: if name.is_empty() { room.key.to_string() } else { name }, ..room }
     };
-    rooms.into_iter().map(named).collect()
+    rooms.into_iter().take(MAX_ROOMS).map(named).collect()
+}
+
+/// Its tags, and how many times one is on a room that is left out.
+pub(super) fn tags(tags: BTreeMap<Tag, Vec<RoomKey>>) -> (BTreeMap<Tag, Vec<RoomKey>>, usize) {
+    let (mut left, mut left_out) = (MAX_ROOMS, 0);
+    let mut kept = BTreeMap::new();
+    for (tag, mut rooms) in tags {
+        left_out += rooms.len().saturating_sub(left);
+        rooms.truncate(left);
+        left -= rooms.len();
+        // One that is on no room counts, too.
+        if kept.len() < MAX_ROOMS {
+            kept.insert(tag, rooms);
+        }
+    }
+    (kept, left_out)
 }
 
 /// Its reservations.
@@ -75,6 +96,18 @@ mod tests {
         let taken = schedule(vec![(key("a"), vec![one; 1_000]), (key("b"), Vec::new())]);
         assert_eq!(taken[&key("a")].len(), MAX_RESERVATIONS);
         assert!(taken[&key("a")].iter().all(|reservation| reservation.text == "‹x›"));
+    }
+
+    #[test]
+    fn m2_no_more_rooms_and_tags_are_taken_than_any_setup_has() {
+        let entry = |_| RoomEntry { key: key("a"), name: "A".into(), pcs: Vec::new() };
+        assert_eq!(rooms((0..=MAX_ROOMS).map(entry).collect()).len(), MAX_ROOMS);
+        let tag = |name: &str| Tag::parse(name).unwrap();
+        let many = vec![key("a"); MAX_ROOMS - 1];
+        let all = [(tag("a"), many.clone()), (tag("b"), vec![key("a"); 3]), (tag("c"), Vec::new())];
+        let (kept, left_out) = tags(all.into());
+        assert_eq!(kept, [(tag("a"), many), (tag("b"), vec![key("a")]), (tag("c"), Vec::new())].into());
+        assert_eq!(left_out, 2);
     }
 
     #[test]

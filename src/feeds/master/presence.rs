@@ -68,10 +68,16 @@ impl Presence {
     }
 
     /// It must not be followed.
-    pub(super) fn stopped(&self, why: &str) {
+    pub(super) fn stopped(&mut self, why: &str, again_in: Duration) {
         let why: String = format!("{why:?}").chars().take(256).collect();
         let (master, since) = (&self.address, self.since());
-        tracing::error!(%master, %why, %since, "the master is followed no more; mend mirror.master and start anew");
+        if self.told.as_ref() == Some(&why) {
+            tracing::debug!(%master, %why, ?again_in, "the master is still not to be followed");
+        } else {
+            tracing::error!(%master, %why, %since, ?again_in, "the master is followed no more: mend mirror.master, here or there");
+        }
+        self.told = Some(why);
+        self.is_stale = true;
         self.hub.set_link(Link::Stopped);
     }
 

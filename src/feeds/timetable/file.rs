@@ -3,7 +3,7 @@
 use super::coverage::Coverage;
 use super::day::{Day, instant};
 use super::fetch::read;
-use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable, apart};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
@@ -63,54 +63,16 @@ impl File {
                 }
             },
         };
-        let mut timetable = self.bookings(&rows.1, pull.day, &self.coverage.of(&pull.rooms))?;
+        let (rule, rooms) = (self.text.clone(), self.coverage.of(&pull.rooms));
+        let (zone, day) = (self.zone.unwrap_or(pull.day.zone), pull.day);
+        let mut timetable = apart(move || bookings(&rows.1, zone, day, &rooms, &rule)).await?;
         timetable.problems.extend(problem);
         Ok(timetable)
     }
 
     async fn read(&self) -> Result<Vec<Row>, Error> {
         let bytes = read(self.path.clone(), self.max_size).await?;
-        let rows = if bytes.trim_ascii_start().starts_with(b"[") { json(&bytes) } else { csv(&bytes) }?;
-        // A row that nobody can read makes the file a mistake, which is told at once.
-        for (number, row) in rows.iter().enumerate() {
-            let bad = |what: &str| Error::Malformed(format!("entry {}: {what}", number + 1));
-            let start = time(&row.start, Tz::UTC).ok_or_else(|| bad("its start is no time"))?;
-            let end = time(&row.end, Tz::UTC).ok_or_else(|| bad("its end is no time"))?;
-            if end < start {
-                return Err(bad("it ends before it starts"));
-            }
-        }
-        Ok(rows)
-    }
-
-    fn bookings(&self, rows: &[Row], day: Day, rooms: &[Room]) -> Result<Timetable, Error> {
-        let zone = self.zone.unwrap_or(day.zone);
-        let mut keys = HashMap::new();
-        for room in rooms {
-            keys.insert(room.name.to_lowercase(), &room.key);
-        }
-        for room in rooms {
-            keys.insert(room.key.to_string(), &room.key);
-        }
-        let mut timetable = Timetable::default();
-        let mut strangers = 0;
-        for row in rows {
-            let (Some(start), Some(end)) = (time(&row.start, zone), time(&row.end, zone)) else { continue };
-            if end <= day.start() || start >= day.horizon() {
-                continue;
-            }
-            match keys.get(&row.room.trim().to_lowercase()) {
-                Some(key) => {
-                    let text = self.text.apply([row.text.as_str()]);
-                    timetable.add([Booking { room: (*key).clone(), start, end, text }])?;
-                }
-                None => strangers += 1,
-            }
-        }
-        if strangers > 0 {
-            timetable.note(format!("{strangers} entries are about rooms that are not there"));
-        }
-        Ok(timetable)
+        apart(move || rows(&bytes)).await
     }
 }
 
@@ -122,6 +84,51 @@ impl Provider for File {
     fn every(&self) -> Option<Duration> {
         Some(LOOK)
     }
+}
+
+/// The rows of a file.
+fn rows(bytes: &[u8]) -> Result<Vec<Row>, Error> {
+    let rows = if bytes.trim_ascii_start().starts_with(b"[") { json(bytes) } else { csv(bytes) }?;
+    // A row that nobody can read makes the file a mistake, which is told at once.
+    for (number, row) in rows.iter().enumerate() {
+        let bad = |what: &str| Error::Malformed(format!("entry {}: {what}", number + 1));
+        let start = time(&row.start, Tz::UTC).ok_or_else(|| bad("its start is no time"))?;
+        let end = time(&row.end, Tz::UTC).ok_or_else(|| bad("its end is no time"))?;
+        if end < start {
+            return Err(bad("it ends before it starts"));
+        }
+    }
+    Ok(rows)
+}
+
+/// What is in `rooms` in the days from `day` on; times are those of `zone`.
+fn bookings(rows: &[Row], zone: Tz, day: Day, rooms: &[Room], rule: &TextRule) -> Result<Timetable, Error> {
+    let mut keys = HashMap::new();
+    for room in rooms {
+        keys.insert(room.name.to_lowercase(), &room.key);
+    }
+    for room in rooms {
+        keys.insert(room.key.to_string(), &room.key);
+    }
+    let mut timetable = Timetable::default();
+    let mut strangers = 0;
+    for row in rows {
+        let (Some(start), Some(end)) = (time(&row.start, zone), time(&row.end, zone)) else { continue };
+        if end <= day.start() || start >= day.horizon() {
+            continue;
+        }
+        match keys.get(&row.room.trim().to_lowercase()) {
+            Some(key) => {
+                let text = rule.apply([row.text.as_str()]);
+                timetable.add([Booking { room: (*key).clone(), start, end, text }])?;
+            }
+            None => strangers += 1,
+        }
+    }
+    if strangers > 0 {
+        timetable.note(format!("{strangers} entries are about rooms that are not there"));
+    }
+    Ok(timetable)
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

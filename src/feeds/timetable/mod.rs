@@ -125,12 +125,22 @@ pub enum Error {
     /// It has more bookings than [`MAX_BOOKINGS`].
     #[error("more than {MAX_BOOKINGS} bookings in {} days", day::DAYS)]
     TooMany,
+    /// What it knows of all rooms together takes more memory than [`cache::MOST`].
+    #[error("more than {} MiB of events", cache::MOST >> 20)]
+    TooMuch,
     /// Reading it takes longer than it may.
     #[error("reading it takes too long")]
     TooSlow,
     /// A defect of ours; it is in the log.
     #[error("reading it failed, by a defect of tkbd")]
     Crashed,
+}
+
+/// Reads an answer where nothing waits for it: a large one takes a tenth of a second, for which every client would.
+async fn apart<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(Error::Crashed))
 }
 
 impl Timetable {

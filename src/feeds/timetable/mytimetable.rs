@@ -7,8 +7,9 @@ use super::cache::Cache;
 use super::coverage::Coverage;
 use super::day::Day;
 use super::fetch::{FetchError, Fetcher, Got, Hosts, together};
-use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable, apart};
 use crate::core::room::RoomKey;
+use crate::wire::few::Few;
 use chrono::{DateTime, Utc};
 use reqwest::Url;
 use serde::Deserialize;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long the list of rooms is kept.
 const LIST_AGE: Duration = Duration::from_secs(3_600);
@@ -23,6 +25,11 @@ const LIST_AGE: Duration = Duration::from_secs(3_600);
 /// How many pages the list may have, and how many rooms: ten times the largest campus.
 const PAGES: usize = 100;
 const ENTRIES: usize = 100_000;
+
+/// How many events a room may have in the days that are asked for, how many locations one of them, and how many
+/// locations may be blocked by one: ten times what was ever seen.
+const EVENTS: usize = 2_000;
+const LOCATIONS: usize = 64;
 
 /// A server.
 #[derive(Debug, Clone)]
@@ -37,7 +44,9 @@ struct Server {
     text: TextRule,
     fetcher: Fetcher,
     lists: Cache<Day, Vec<Entry>>,
-    events: Cache<RoomKey, Vec<Event>>,
+    events: Cache<RoomKey, Vec<Known>>,
+    /// Answers take more memory while they are read: one at a time.
+    reading: Semaphore,
 }
 
 /// A line of the room list.
@@ -65,7 +74,16 @@ struct Event {
     notes: Option<String>,
     start_date: i64,
     end_date: i64,
-    locations: Option<Vec<Location>>,
+    locations: Option<Few<Location, LOCATIONS>>,
+}
+
+/// What is kept of an event.
+#[derive(Debug)]
+struct Known {
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    text: String,
+    locations: Vec<Location>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,7 +92,7 @@ struct Location {
     id: Option<Id>,
     key: Option<String>,
     name: Option<String>,
-    avoid_concurrency_location_ids: Option<Vec<Id>>,
+    avoid_concurrency_location_ids: Option<Few<Id, LOCATIONS>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -99,7 +117,8 @@ impl MyTimetable {
         base.set_query(None);
         base.set_fragment(None);
         let (lists, events) = (Cache::default(), Cache::default());
-        MyTimetable(Arc::new(Server { base, source, coverage, text, fetcher, lists, events }))
+        let reading = Semaphore::new(1);
+        MyTimetable(Arc::new(Server { base, source, coverage, text, fetcher, lists, events, reading }))
     }
 
     async fn pull(&self, pull: &Pull) -> Result<Timetable, Error> {
@@ -122,7 +141,7 @@ impl MyTimetable {
             async move { server.events_of(key, &value, &pull, &hosts).await }
         };
         let outcomes = together(known.iter().map(task).collect()).await;
-        let mut answers: Vec<(&Room, Arc<Vec<Event>>)> = Vec::new();
+        let mut answers: Vec<(&Room, Arc<Vec<Known>>)> = Vec::new();
         for (room, outcome) in known.iter().zip(outcomes) {
             match outcome.unwrap_or(Err(Error::Crashed)) {
                 Ok(events) => answers.push((room, events)),
@@ -138,24 +157,26 @@ impl MyTimetable {
         for room in &known {
             ids.extend(entry(room).and_then(|entry| entry.id.as_ref()).map(|id| (id, &room.key)));
         }
-        for location in answers.iter().flat_map(|(_, events)| events.iter()).flat_map(Event::locations) {
-            let is_it = |room: &&&Room| {
-                entry(room).is_some_and(|entry| {
-                    location.key.as_ref() == Some(&entry.value)
-                        || location.name.as_ref() == Some(&entry.host_key)
-                })
-            };
-            if let (Some(id), Some(room)) = (&location.id, known.iter().find(is_it)) {
-                ids.insert(id, &room.key);
-            }
+        let of = |name: fn(&Entry) -> &String| -> HashMap<&String, &RoomKey> {
+            known.iter().rev().filter_map(|room| Some((name(entry(room)?), &room.key))).collect()
+        };
+        let (by_key, by_host_key) = (of(|entry| &entry.value), of(|entry| &entry.host_key));
+        for location in answers.iter().flat_map(|(_, events)| events.iter()).flat_map(|it| &it.locations) {
+            let room = location.key.as_ref().and_then(|key| by_key.get(key));
+            let room = room.or_else(|| by_host_key.get(location.name.as_ref()?));
+            ids.extend(location.id.as_ref().zip(room.copied()));
         }
         for (room, events) in &answers {
             for event in events.iter() {
-                let blocked =
-                    event.locations().filter_map(|location| location.avoid_concurrency_location_ids.as_ref());
-                let blocked = blocked.flatten().filter_map(|id| ids.get(id).copied());
-                let booking = |room: &RoomKey| server.booking(room, event);
-                timetable.add([&room.key].into_iter().chain(blocked).filter_map(booking))?;
+                let blocked = event.locations.iter().flat_map(Location::blocked);
+                let blocked = blocked.filter_map(|id| ids.get(id).copied());
+                let booking = |room: &RoomKey| Booking {
+                    room: room.clone(),
+                    start: event.start,
+                    end: event.end,
+                    text: event.text.clone(),
+                };
+                timetable.add([&room.key].into_iter().chain(blocked).map(booking))?;
             }
         }
         timetable.bookings.sort();
@@ -204,7 +225,7 @@ impl Server {
         value: &str,
         pull: &Pull,
         hosts: &Hosts,
-    ) -> Result<Arc<Vec<Event>>, Error> {
+    ) -> Result<Arc<Vec<Known>>, Error> {
         if let Some(events) = self.events.fresh(&room, pull.now, pull.fresh) {
             return Ok(events);
         }
@@ -212,9 +233,16 @@ impl Server {
         url.query_pairs_mut()
             .append_pair("startDate", &pull.day.start().timestamp_millis().to_string())
             .append_pair("endDate", &pull.day.horizon().timestamp_millis().to_string());
-        let events: Vec<Event> =
-            hosts.ask(&url, self.fetch(&url)).await.map_err(Error::from).and_then(|it| parsed(&it))?;
-        Ok(self.events.put(room, pull.now, events))
+        let document = hosts.ask(&url, self.fetch(&url)).await?;
+        let _one = self.reading.acquire().await;
+        let (rule, day) = (self.text.clone(), pull.day);
+        let known = apart(move || {
+            let Few(events) = parsed::<Few<Event, EVENTS>>(&document)?;
+            Ok(events.into_iter().filter_map(|event| known(event, day, &rule)).collect::<Vec<_>>())
+        });
+        let known = known.await?;
+        let bytes = known.iter().map(Known::bytes).sum();
+        self.events.put_large(room, pull.now, known, bytes)
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -235,22 +263,42 @@ impl Server {
         }
     }
 
-    async fn ask<T: DeserializeOwned>(&self, url: &Url) -> Result<T, Error> {
-        parsed(&self.fetch(url).await?)
-    }
-
-    fn booking(&self, room: &RoomKey, event: &Event) -> Option<Booking> {
-        let time = DateTime::<Utc>::from_timestamp_millis;
-        let (start, end) = (time(event.start_date)?, time(event.end_date)?);
-        let texts = [event.activity_description.as_deref(), event.notes.as_deref()];
-        let text = self.text.apply(texts.into_iter().flatten());
-        (start < end).then(|| Booking { room: room.clone(), start, end, text })
+    async fn ask<T: DeserializeOwned + Send + 'static>(&self, url: &Url) -> Result<T, Error> {
+        let document = self.fetch(url).await?;
+        apart(move || parsed(&document)).await
     }
 }
 
-impl Event {
-    fn locations(&self) -> impl Iterator<Item = &Location> {
-        self.locations.iter().flatten()
+/// What is kept of an event, if it takes time in the days that were asked for.
+fn known(event: Event, day: Day, rule: &TextRule) -> Option<Known> {
+    let time = DateTime::<Utc>::from_timestamp_millis;
+    let (start, end) = (time(event.start_date)?, time(event.end_date)?);
+    if start >= end || end <= day.start() || start >= day.horizon() {
+        return None;
+    }
+    let texts = [event.activity_description.as_deref(), event.notes.as_deref()];
+    let text = rule.apply(texts.into_iter().flatten());
+    let locations = event.locations.map(|Few(locations)| locations).unwrap_or_default();
+    Some(Known { start, end, text, locations })
+}
+
+impl Known {
+    /// What it takes of memory.
+    fn bytes(&self) -> usize {
+        let id = |id: &Id| size_of::<Id>() + if let Id::Text(text) = id { text.len() } else { 0 };
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let location = |location: &Location| {
+            let ids = location.id.iter().chain(location.blocked()).map(id).sum::<usize>();
+            size_of::<Location>() + text(&location.key) + text(&location.name) + ids
+        };
+        size_of::<Known>() + self.text.len() + self.locations.iter().map(location).sum::<usize>()
+    }
+}
+
+impl Location {
+    /// What must not be used at the same time.
+    fn blocked(&self) -> impl Iterator<Item = &Id> {
+        self.avoid_concurrency_location_ids.iter().flat_map(|Few(ids)| ids)
     }
 }
 

@@ -4,8 +4,9 @@ use super::cache::Cache;
 use super::coverage::Coverage;
 use super::day::{Day, instant};
 use super::fetch::{FetchError, Fetcher, Got, Hosts, together};
-use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable, apart};
 use crate::core::room::RoomKey;
+use crate::wire::few::Few;
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 use reqwest::Url;
@@ -15,12 +16,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long the list of institutes is kept.
 const INSTITUTES_AGE: Duration = Duration::from_secs(86_400);
 
 /// How long the list of locations is kept.
 const LOCATIONS_AGE: Duration = Duration::from_secs(3_600);
+
+/// How many locations there may be, how many events one of them may have in all its weeks, and how many periods an
+/// event: ten times what was ever seen.
+const LOCATIONS: usize = 100_000;
+const EVENTS: usize = 10_000;
+const PERIODS: usize = 500;
 
 /// The course under which rooms are reserved for something else, which the comment tells.
 const NO_COURSE: &str = "Reserveringen";
@@ -38,6 +46,8 @@ struct Server {
     fetcher: Fetcher,
     lists: Cache<&'static str, Vec<Named>>,
     weeks: Cache<RoomKey, Vec<Event>>,
+    /// Answers take more memory while they are read: one at a time.
+    reading: Semaphore,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,7 +65,7 @@ enum Id {
 
 #[derive(Debug, Deserialize)]
 struct Snapshot {
-    events: Vec<WrittenEvent>,
+    events: Few<WrittenEvent, EVENTS>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,7 +73,7 @@ struct WrittenEvent {
     day: String,
     starttime: String,
     endtime: String,
-    eventperiods: Vec<WrittenPeriod>,
+    eventperiods: Few<WrittenPeriod, PERIODS>,
     course: Option<WrittenCourse>,
     comment: Option<String>,
 }
@@ -88,8 +98,7 @@ struct Event {
     to: NaiveTime,
     /// In UTC.
     periods: Vec<(NaiveDateTime, NaiveDateTime)>,
-    course: String,
-    comment: String,
+    text: String,
 }
 
 impl Ruuster {
@@ -102,7 +111,8 @@ impl Ruuster {
         fetcher: Fetcher,
     ) -> Ruuster {
         let (base, lists, weeks) = (base.clone(), Cache::default(), Cache::default());
-        Ruuster(Arc::new(Server { base, institute, coverage, text, fetcher, lists, weeks }))
+        let reading = Semaphore::new(1);
+        Ruuster(Arc::new(Server { base, institute, coverage, text, fetcher, lists, weeks, reading }))
     }
 
     async fn pull(&self, pull: &Pull) -> Result<Timetable, Error> {
@@ -138,11 +148,7 @@ impl Ruuster {
                 }
             };
             for event in week.iter().flat_map(|week| week.iter()) {
-                let text = match event.course.as_str() {
-                    NO_COURSE => server.text.apply([event.comment.as_str(), NO_COURSE]),
-                    course => server.text.apply([course, event.comment.as_str()]),
-                };
-                let booking = |day: Day| event.on(day, &room.key, &text);
+                let booking = |day: Day| event.on(day, &room.key);
                 timetable.add(pull.day.and_following().filter_map(booking))?;
             }
         }
@@ -181,7 +187,9 @@ impl Server {
             return Ok(list);
         }
         let document = self.get(&["list".into(), what.into()]).await?;
-        Ok(self.lists.put(what, pull.now, parsed(&document)?))
+        let _one = self.reading.acquire().await;
+        let Few(list) = apart(move || parsed::<Few<Named, LOCATIONS>>(&document)).await?;
+        Ok(self.lists.put(what, pull.now, list))
     }
 
     async fn week(
@@ -195,10 +203,17 @@ impl Server {
             return Ok(week);
         }
         let document = hosts.ask(&self.base, self.get(path)).await?;
-        let snapshot: Snapshot = parsed(&document)?;
-        let week: Option<Vec<Event>> = snapshot.events.into_iter().map(Event::parse).collect();
-        let week = week.ok_or_else(|| Error::Malformed("a day or a time that is none".into()))?;
-        Ok(self.weeks.put(room, pull.now, week))
+        let _one = self.reading.acquire().await;
+        let rule = self.text.clone();
+        let week = apart(move || {
+            let snapshot: Snapshot = parsed(&document)?;
+            let event = |written| Event::parse(written, &rule);
+            let week: Option<Vec<Event>> = snapshot.events.0.into_iter().map(event).collect();
+            week.ok_or_else(|| Error::Malformed("a day or a time that is none".into()))
+        });
+        let week = week.await?;
+        let bytes = week.iter().map(Event::bytes).sum();
+        self.weeks.put_large(room, pull.now, week, bytes)
     }
 
     async fn get(&self, path: &[String]) -> Result<Vec<u8>, FetchError> {
@@ -224,24 +239,33 @@ impl fmt::Display for Id {
 }
 
 impl Event {
-    fn parse(written: WrittenEvent) -> Option<Event> {
+    fn parse(written: WrittenEvent, rule: &TextRule) -> Option<Event> {
         let time = |text: &str| NaiveTime::parse_from_str(text, "%H:%M:%S").ok();
         let date = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%SZ").ok();
         let days = ["mo", "tu", "we", "th", "fr", "sa", "su"];
         let weekday = days.iter().position(|day| day.eq_ignore_ascii_case(&written.day))?;
         let period = |period: &WrittenPeriod| Some((date(&period.startdate)?, date(&period.enddate)?));
+        let course = written.course.and_then(|course| course.name).unwrap_or_default();
+        let comment = written.comment.unwrap_or_default();
+        let texts = if course == NO_COURSE { [comment, course] } else { [course, comment] };
         Some(Event {
             weekday: u32::try_from(weekday).ok()?,
             from: time(&written.starttime)?,
             to: time(&written.endtime)?,
-            periods: written.eventperiods.iter().map(period).collect::<Option<_>>()?,
-            course: written.course.and_then(|course| course.name).unwrap_or_default(),
-            comment: written.comment.unwrap_or_default(),
+            periods: written.eventperiods.0.iter().map(period).collect::<Option<_>>()?,
+            text: rule.apply(texts.iter().map(String::as_str)),
         })
     }
 
+    /// What it takes of memory.
+    fn bytes(&self) -> usize {
+        size_of::<Event>()
+            + self.text.len()
+            + self.periods.len() * size_of::<(NaiveDateTime, NaiveDateTime)>()
+    }
+
     /// What it is on `day`: something if that is its day of the week, and one of its periods holds that date.
-    fn on(&self, day: Day, room: &RoomKey, text: &str) -> Option<Booking> {
+    fn on(&self, day: Day, room: &RoomKey) -> Option<Booking> {
         let local =
             |time: NaiveDateTime, zone: Tz| -> NaiveDate { time.and_utc().with_timezone(&zone).date_naive() };
         let holds = |(first, last): &(NaiveDateTime, NaiveDateTime)| {
@@ -253,7 +277,7 @@ impl Event {
         let start = instant(day.zone, day.date.and_time(self.from));
         let ends_on = if self.to < self.from { day.plus(1).date } else { day.date };
         let end = instant(day.zone, ends_on.and_time(self.to));
-        (start < end).then(|| Booking { room: room.clone(), start, end, text: text.to_owned() })
+        (start < end).then(|| Booking { room: room.clone(), start, end, text: self.text.clone() })
     }
 }
 
@@ -281,14 +305,15 @@ mod tests {
             startdate: (*first).into(),
             enddate: (*last).into(),
         };
-        Event::parse(WrittenEvent {
+        let written = WrittenEvent {
             day: day.into(),
             starttime: from.into(),
             endtime: to.into(),
-            eventperiods: periods.iter().map(period).collect(),
+            eventperiods: Few(periods.iter().map(period).collect()),
             course: None,
             comment: None,
-        })
+        };
+        Event::parse(written, &TextRule { cut: None, placeholder: "x".into() })
     }
 
     #[test]
@@ -311,7 +336,7 @@ mod tests {
             ("2026-12-07", None),
         ] {
             let day = Day { date: date.parse().unwrap(), zone: chrono_tz::Europe::Amsterdam };
-            let found = monday.on(day, &room, "x").map(|booking| booking.start.to_rfc3339());
+            let found = monday.on(day, &room).map(|booking| booking.start.to_rfc3339());
             assert_eq!(found.as_deref(), expected, "{date}");
         }
     }
@@ -322,7 +347,7 @@ mod tests {
             (RoomKey::parse("a").unwrap(), [("2000-01-01 00:00:00Z", "2100-01-01 00:00:00Z")]);
         let day = Day { date: "2026-11-23".parse().unwrap(), zone: Tz::UTC };
         for (from, to, minutes) in [("22:00:00", "02:00:00", Some(240)), ("10:00:00", "10:00:00", None)] {
-            let booking = event("mo", from, to, &always).unwrap().on(day, &room, "x");
+            let booking = event("mo", from, to, &always).unwrap().on(day, &room);
             assert_eq!(booking.map(|booking| (booking.end - booking.start).num_minutes()), minutes, "{from}");
         }
         for (day, from, date) in [

@@ -122,15 +122,28 @@ pub fn reply(body: &[u8]) -> Result<Reply, BadReply> {
         .and_then(Value::as_str)
         .and_then(|text| Token::parse(text).ok())
         .ok_or(BadReply::NotAReply)?;
-    let mut reply = Reply { token, messages: Vec::new(), bad_entries: 0, bad_messages: 0 };
+    let Messages { messages, bad_entries, bad_messages } = messages(list);
+    Ok(Reply { token, messages, bad_entries, bad_messages })
+}
+
+/// What a list of messages holds, and how much of it does not read.
+pub(super) struct Messages {
+    pub(super) messages: Vec<Message>,
+    bad_entries: usize,
+    bad_messages: usize,
+}
+
+/// Reads a list of messages.
+pub(super) fn messages(list: Vec<Value>) -> Messages {
+    let mut read = Messages { messages: Vec::new(), bad_entries: 0, bad_messages: 0 };
     for value in list {
-        match message(value, &mut reply.bad_entries) {
-            Heard::Message(message) => reply.messages.push(message),
+        match message(value, &mut read.bad_entries) {
+            Heard::Message(message) => read.messages.push(message),
             Heard::UnknownType => {}
-            Heard::Bad => reply.bad_messages += 1,
+            Heard::Bad => read.bad_messages += 1,
         }
     }
-    Ok(reply)
+    read
 }
 
 enum Heard {

@@ -6,8 +6,10 @@
 
 mod ask;
 mod heard;
+mod kept;
 mod push;
 
 pub use ask::request;
 pub use heard::{BadReply, HistoricRow, Message, Reply, reply};
+pub use kept::{Kept, keep, kept};
 pub use push::{Refusal, push_body, refusal};

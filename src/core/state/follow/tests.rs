@@ -153,6 +153,17 @@ fn s3_beyond_its_limits_a_lead_is_taken_in_part() {
 }
 
 #[test]
+fn s3_a_room_takes_over_a_few_tags_each_once() {
+    let mut state = state();
+    let names: Vec<String> = (0..100).map(|n| format!("t{n:03}")).collect();
+    let tags: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "own own none own")).collect();
+    state.follow(&lead(&["own=OWN:"], Some(&tags)));
+    let Body::TagMap { tag_map, .. } = state.tag_map() else { unreachable!() };
+    let of_own = tag_map.iter().filter(|(_, rooms)| *rooms == [key("own")]).count();
+    assert_eq!((tag_map.len(), of_own), (64, 64));
+}
+
+#[test]
 fn who_hears_of_a_room_by_its_new_tag_is_told_of_the_pcs_in_it() {
     let mut state = state();
     push(&mut state, "ownpc1 ownpc2");

@@ -10,12 +10,18 @@
 //! - Several events of one UID: where their SEQUENCE differs, the highest is the event; else all of them are.
 //! - A rule that cannot be expanded leaves the start, and is counted.
 
-use super::super::Error;
 use super::super::day::Day;
+use super::super::{Error, MAX_BOOKINGS};
 use super::read::{End, Event, Feed, When};
-use super::rules::{Budget, times};
+use super::rules::{BadRule, Budget, times};
+use calcard::icalendar::ICalendarRecurrenceRule;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
+
+/// How many occurrences one calendar may have in the days that it is asked for, those in rooms of others included: ten
+/// times as many as a provider may bring.
+const MOST: usize = 10 * MAX_BOOKINGS;
 
 /// An event that takes place.
 #[derive(Debug)]
@@ -28,16 +34,17 @@ pub(super) struct Occurrence<'a> {
 /// What takes place in the days from `day` on, and takes time; and how many rules could not be expanded.
 ///
 /// # Errors
-/// When it takes too long.
+/// When it takes too long, or there are too many.
 pub(super) fn occurrences<'a>(
     feed: &'a Feed,
     day: Day,
     budget: Budget,
 ) -> Result<(Vec<Occurrence<'a>>, usize), Error> {
-    let mut expansion = Expansion { from: day.start(), to: day.horizon(), found: Vec::new(), bad_rules: 0 };
+    let mut expansion =
+        Expansion { from: day.start(), to: day.horizon(), budget, found: Vec::new(), bad_rules: 0 };
     for series in series(&feed.events) {
         budget.check()?;
-        expansion.series(&series);
+        expansion.series(&series)?;
     }
     Ok((expansion.found, expansion.bad_rules))
 }
@@ -72,12 +79,13 @@ fn series(events: &[Event]) -> Vec<Series<'_>> {
 struct Expansion<'a> {
     from: DateTime<Utc>,
     to: DateTime<Utc>,
+    budget: Budget,
     found: Vec<Occurrence<'a>>,
     bad_rules: usize,
 }
 
 impl<'a> Expansion<'a> {
-    fn series(&mut self, series: &Series<'a>) {
+    fn series(&mut self, series: &Series<'a>) -> Result<(), Error> {
         let mut instead: HashMap<Moment, &Event> = HashMap::new();
         for event in &series.instead {
             let Some((of, _)) = &event.instead_of else { continue };
@@ -87,15 +95,16 @@ impl<'a> Expansion<'a> {
             }
         }
         if let Some(event) = series.event {
-            self.event(event, &instead);
+            self.event(event, &instead)?;
         }
         for event in instead.into_values() {
-            self.add(event, &event.start, event.start.local(), &event.end);
+            self.add(event, &event.start, event.start.local(), &event.end)?;
         }
+        Ok(())
     }
 
     /// Adds the occurrences of an event, but those that are something else instead.
-    fn event(&mut self, event: &'a Event, instead: &HashMap<Moment, &'a Event>) {
+    fn event(&mut self, event: &'a Event, instead: &HashMap<Moment, &'a Event>) -> Result<(), Error> {
         self.bad_rules += event.bad_rules;
         if event.rules.is_empty()
             && event.dates.is_empty()
@@ -128,24 +137,20 @@ impl<'a> Expansion<'a> {
             .max()
             .unwrap_or_default();
         let a_day = TimeDelta::days(1);
-        let earliest =
-            self.from.checked_sub_signed(reach.max(TimeDelta::zero()) + a_day).unwrap_or(self.from);
+        // No calendar is older than ten thousand years, and none is longer under way.
+        let reach = reach.clamp(TimeDelta::zero(), TimeDelta::days(366 * 10_000)) + a_day;
+        let earliest = self.from.checked_sub_signed(reach).unwrap_or(self.from);
         let window =
             event.start.shown(earliest, event.own_zone)..=event.start.shown(self.to + a_day, event.own_zone);
 
         let start = event.start.local();
         let mut starts = BTreeSet::from([start]);
         for rule in &event.rules {
-            match times(rule, start, until(rule, event), &window) {
-                Ok(times) => starts.extend(times),
-                Err(_) => self.bad_rules += 1,
-            }
+            starts.extend(self.times(rule, event, &window)?);
         }
         for rule in &event.but_rules {
-            match times(rule, start, until(rule, event), &window) {
-                Ok(times) => starts.retain(|start| !times.contains(start)),
-                Err(_) => self.bad_rules += 1,
-            }
+            let times: HashSet<NaiveDateTime> = self.times(rule, event, &window)?.into_iter().collect();
+            starts.retain(|start| !times.contains(start));
         }
         let ruled = starts.into_iter().map(|start| (event.start.clone(), start, &event.end));
         let dated = event
@@ -160,29 +165,52 @@ impl<'a> Expansion<'a> {
             if excluded || !seen.insert(at) {
                 continue;
             }
-            match later.iter().rev().find(|(from, _)| *from <= at) {
-                None => self.add(event, &when, local, end),
+            let before = later.partition_point(|(from, _)| *from <= at);
+            match before.checked_sub(1).and_then(|last| later.get(last)) {
+                None => self.add(event, &when, local, end)?,
                 // All that follow are moved as far as the first of them was.
                 Some((_, new)) => {
                     let first = new
                         .instead_of
                         .as_ref()
                         .map_or(local, |(of, _)| event.start.shown(of.instant(new.own_zone), event.own_zone));
-                    self.add(new, &new.start, new.start.local() + (local - first), &new.end);
+                    self.add(new, &new.start, new.start.local() + (local - first), &new.end)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a rule of `event` yields in the window; nothing where it cannot be expanded, which is counted.
+    fn times(
+        &mut self,
+        rule: &ICalendarRecurrenceRule,
+        event: &Event,
+        window: &RangeInclusive<NaiveDateTime>,
+    ) -> Result<Vec<NaiveDateTime>, Error> {
+        match times(rule, event.start.local(), until(rule, event), window, self.budget) {
+            Ok(times) => Ok(times),
+            Err(BadRule::TooLate) => Err(Error::TooSlow),
+            Err(BadRule::NotUnderstood | BadRule::TooMany) => {
+                self.bad_rules += 1;
+                Ok(Vec::new())
             }
         }
     }
 
     /// Adds an occurrence of `event` that starts when the clock of `when` shows `local`.
-    fn add(&mut self, event: &'a Event, when: &When, local: NaiveDateTime, end: &End) {
+    fn add(&mut self, event: &'a Event, when: &When, local: NaiveDateTime, end: &End) -> Result<(), Error> {
         if event.is_cancelled || event.is_free {
-            return;
+            return Ok(());
         }
         let (start, end) = (when.at(local, event.own_zone), ended(event, when, local, end));
         if start < end && end > self.from && start < self.to {
+            if self.found.len() >= MOST {
+                return Err(Error::TooMany);
+            }
             self.found.push(Occurrence { event, start, end });
         }
+        Ok(())
     }
 }
 
@@ -236,7 +264,7 @@ fn moment(when: &When, event: &Event) -> Moment {
 }
 
 /// The end of a rule on the clock of its event.
-fn until(rule: &calcard::icalendar::ICalendarRecurrenceRule, event: &Event) -> Option<NaiveDateTime> {
+fn until(rule: &ICalendarRecurrenceRule, event: &Event) -> Option<NaiveDateTime> {
     let written = rule.until.as_ref()?;
     let local = super::zones::local(written)?;
     if !written.has_time() {

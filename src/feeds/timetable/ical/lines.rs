@@ -9,6 +9,10 @@ const DEPTH: usize = 8;
 /// Properties whose values are times, so that no colon can stand in them.
 const TIMES: [&str; 5] = ["DTSTART", "DTEND", "EXDATE", "RDATE", "RECURRENCE-ID"];
 
+/// The longest rule, in bytes: one that names every second day of a year. The crate that expands rules looks at all
+/// that a rule names on each day of thousands of years, and cannot be stopped on the way.
+const LONGEST_RULE: usize = 1_000;
+
 /// A rule that nobody can read, in the place of one that would be read as another.
 const BAD_RULE: &str = "RRULE:NONE";
 
@@ -73,7 +77,7 @@ fn malformed(why: &str) -> Error {
 }
 
 /// The value of a line that is nothing but `name:value`.
-fn value_of<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn value_of<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let (before, value) = line.split_once(':')?;
     before.eq_ignore_ascii_case(name).then(|| value.trim())
 }
@@ -100,13 +104,16 @@ fn decoded(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect())
 }
 
-/// Whether it is a rule with a number beyond the limits. calcard takes what is left of the number in fewer bits
+/// Whether it is a rule that is too long, or has a number beyond the limits. calcard takes what is left of the number in fewer bits
 /// (an interval of 86,400 for one of 20,864), without its sign where it has none, and a count of 0 for none at all.
 fn is_bad_rule(line: &str) -> bool {
     let Some((name, value)) = line.split_once(':') else { return false };
     let name = name.split(';').next().unwrap_or_default();
     if !name.eq_ignore_ascii_case("RRULE") && !name.eq_ignore_ascii_case("EXRULE") {
         return false;
+    }
+    if value.len() > LONGEST_RULE {
+        return true;
     }
     value.split(';').filter_map(|part| part.split_once('=')).any(|(part, numbers)| {
         let limits = NUMBERS.iter().find(|(name, _, _)| part.trim().eq_ignore_ascii_case(name));
@@ -187,6 +194,8 @@ mod tests {
             ("RRULE:FREQ=MONTHLY;BYMONTHDAY=300", true),
             ("RRULE:FREQ=DAILY;COUNT=ten", true),
             ("SUMMARY:COUNT=0;INTERVAL=0", false),
+            (&format!("RRULE:FREQ=DAILY;BYDAY={}MO", "MO,".repeat(325)), false),
+            (&format!("RRULE:FREQ=DAILY;BYDAY={}MO", "MO,".repeat(330)), true),
         ] {
             assert_eq!(is_bad_rule(line), is_bad, "{line}");
         }

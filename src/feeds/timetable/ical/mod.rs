@@ -1,11 +1,14 @@
 //! iCalendar (RFC 5545): a calendar a room, or one of many rooms; of servers and in files.
 //!
-//! `lines` sees that a file is whole, calcard reads it (`read`), rrule expands its rules (`rules`, `expand`), and
-//! `locations` tells rooms apart.
+//! `lines` sees that a file is whole, `parts` cuts it up, calcard reads it (`read`), rrule expands its rules (`rules`,
+//! `expand`), and `locations` tells rooms apart.
 
+#[cfg(test)]
+mod bombs;
 mod expand;
 mod lines;
 mod locations;
+mod parts;
 mod read;
 mod rules;
 #[cfg(test)]
@@ -18,7 +21,7 @@ use super::cache::Cache;
 use super::coverage::{Coverage, filled};
 use super::day::Day;
 use super::fetch::{self, FetchError, Fetcher, Got, Hosts, Validators, together};
-use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable};
+use super::{Booking, Error, Fetching, Problem, Provider, Pull, Room, TextRule, Timetable, apart};
 use crate::core::room::RoomKey;
 use chrono_tz::Tz;
 use reqwest::Url;
@@ -27,6 +30,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The longest that a publisher may ask us to wait: a calendar that comes weekly by its own account still changes.
 const LONGEST_TTL: Duration = Duration::from_secs(86_400);
@@ -70,6 +74,8 @@ struct Calendars {
     /// None where all calendars are files.
     fetcher: Option<Fetcher>,
     kept: Cache<Place, Kept>,
+    /// A calendar takes sixteen times its size while it is read: one at a time.
+    reading: Semaphore,
 }
 
 /// What calendars there are, and how they are read.
@@ -101,7 +107,7 @@ struct Kept {
 impl Ical {
     /// Calendars that `fetcher` gets where they are on servers.
     pub fn new(plan: Plan, fetcher: Option<Fetcher>) -> Ical {
-        Ical(Arc::new(Calendars { plan, fetcher, kept: Cache::default() }))
+        Ical(Arc::new(Calendars { plan, fetcher, kept: Cache::default(), reading: Semaphore::new(1) }))
     }
 
     async fn pull(&self, pull: &Pull) -> Result<Timetable, Error> {
@@ -207,9 +213,11 @@ impl Calendars {
             }
         };
         let (plan, day) = (self.plan.clone(), pull.day);
+        let _one = self.reading.acquire().await;
         let read = move || read(&document, &plan, day, rooms, validators);
-        let kept = tokio::task::spawn_blocking(read).await.map_err(|_| Error::Crashed)??;
-        Ok(self.kept.put(place, pull.now, kept))
+        let kept = apart(read).await?;
+        let bytes = kept.bookings.iter().map(|booking| size_of::<Booking>() + booking.text.len()).sum();
+        self.kept.put_large(place, pull.now, kept, bytes)
     }
 }
 
@@ -251,7 +259,7 @@ fn read(
     validators: Validators,
 ) -> Result<Kept, Error> {
     let budget = Budget::new();
-    let feed = read::feed(bytes, plan.zone, day.zone)?;
+    let feed = read::feed(bytes, plan.zone, day.zone, budget)?;
     let (occurrences, bad_rules) = expand::occurrences(&feed, day, budget)?;
     let mut timetable = Timetable::default();
     let mut finder = match &plan.source {

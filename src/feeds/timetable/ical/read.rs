@@ -1,17 +1,25 @@
 //! From the bytes of a calendar to its events, as far as rooms are concerned.
 
 use super::super::Error;
+use super::parts::{self, parts};
+use super::rules::Budget;
 use super::zones::{self, Zone, Zones};
 use calcard::common::PartialDateTime;
 use calcard::icalendar::{
-    ICalendar, ICalendarClassification, ICalendarComponent, ICalendarComponentType, ICalendarDuration,
-    ICalendarEntry, ICalendarMethod, ICalendarParameterName, ICalendarPeriod, ICalendarProperty,
-    ICalendarRecurrenceRule, ICalendarStatus, ICalendarTransparency, ICalendarValue,
+    ICalendar, ICalendarClassification, ICalendarComponent, ICalendarDuration, ICalendarEntry,
+    ICalendarMethod, ICalendarParameterName, ICalendarPeriod, ICalendarProperty, ICalendarRecurrenceRule,
+    ICalendarStatus, ICalendarTransparency, ICalendarValue,
 };
 use calcard::{Entry, Parser};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use std::time::Duration;
+
+/// How much of a LOCATION is looked at, in bytes: hundreds of rooms. For each of our rooms all of it is searched.
+const LONGEST_LOCATION: usize = 16 * 1024;
+
+/// How many rules of an event are read: most have one.
+const RULES: usize = 32;
 
 /// A calendar.
 #[derive(Debug)]
@@ -109,22 +117,36 @@ impl When {
 /// Reads a calendar whose floating times are of `zone`, or else of its own, or else of `default`.
 ///
 /// # Errors
-/// When it is not whole.
-pub(super) fn feed(bytes: &[u8], zone: Option<Tz>, default: Tz) -> Result<Feed, Error> {
+/// When it is not whole, or takes too long.
+pub(super) fn feed(bytes: &[u8], zone: Option<Tz>, default: Tz, budget: Budget) -> Result<Feed, Error> {
     let text = super::lines::lines(bytes)?;
     let mut feed = Feed { events: Vec::new(), fresh_for: None, unread: 0, unknown_zones: 0 };
-    let mut parser = Parser::new(&text);
-    loop {
-        match parser.entry() {
-            Entry::ICalendar(calendar) => take(&mut feed, &calendar, zone, default),
-            Entry::Eof => return Ok(feed),
-            _ => return Err(Error::Malformed("no iCalendar file".into())),
+    for part in parts(&text) {
+        let Entry::ICalendar(calendar) = Parser::new(&part.frame).entry() else {
+            return Err(Error::Malformed("no iCalendar file".into()));
+        };
+        let Some(mut reader) = frame(&mut feed, &calendar, zone, default, budget)? else { continue };
+        for lines in part.events {
+            budget.check()?;
+            match parts::event(lines).and_then(|lines| reader.read(&lines)) {
+                Some(event) => feed.events.push(event),
+                None => feed.unread += 1,
+            }
         }
+        feed.unknown_zones += reader.unknown_zones;
     }
+    Ok(feed)
 }
 
-fn take(feed: &mut Feed, calendar: &ICalendar, zone: Option<Tz>, default: Tz) {
-    let Some(root) = calendar.components.first() else { return };
+/// Takes what a calendar says of itself; returns who reads its events, unless it takes them back.
+fn frame(
+    feed: &mut Feed,
+    calendar: &ICalendar,
+    zone: Option<Tz>,
+    default: Tz,
+    budget: Budget,
+) -> Result<Option<Reader>, Error> {
+    let Some(root) = calendar.components.first() else { return Ok(None) };
     let own = zone.or_else(|| zones::named(&other(root, "X-WR-TIMEZONE")?)).unwrap_or(default);
     let published = other(root, "X-PUBLISHED-TTL")
         .and_then(|text| calcard::common::IanaParse::parse(text.trim().as_bytes()))
@@ -139,17 +161,9 @@ fn take(feed: &mut Feed, calendar: &ICalendar, zone: Option<Tz>, default: Tz) {
         Some(ICalendarValue::Method(ICalendarMethod::Cancel))
     ) {
         // All that is in it is taken back.
-        return;
+        return Ok(None);
     }
-    let mut reader = Reader { zones: Zones::of(calendar, own), unknown_zones: 0 };
-    for component in calendar.components.iter().filter(|c| c.component_type == ICalendarComponentType::VEvent)
-    {
-        match reader.event(component) {
-            Some(event) => feed.events.push(event),
-            None => feed.unread += 1,
-        }
-    }
-    feed.unknown_zones += reader.unknown_zones;
+    Ok(Some(Reader { zones: Zones::of(calendar, own, budget)?, unknown_zones: 0 }))
 }
 
 struct Reader {
@@ -158,6 +172,14 @@ struct Reader {
 }
 
 impl Reader {
+    /// Reads the lines of one event.
+    fn read(&mut self, lines: &str) -> Option<Event> {
+        match Parser::new(lines).entry() {
+            Entry::ICalendar(calendar) => self.event(calendar.components.first()?),
+            _ => None,
+        }
+    }
+
     fn event(&mut self, component: &ICalendarComponent) -> Option<Event> {
         let mut start = None;
         let mut event = Event {
@@ -192,10 +214,14 @@ impl Reader {
                     let and_later = entry.has_parameter(&ICalendarParameterName::Range);
                     event.instead_of = Some((self.when(entry, value)?, and_later));
                 }
-                (ICalendarProperty::Rrule, Some(ICalendarValue::RecurrenceRule(rule))) => {
+                (ICalendarProperty::Rrule, Some(ICalendarValue::RecurrenceRule(rule)))
+                    if event.rules.len() < RULES =>
+                {
                     event.rules.push((**rule).clone());
                 }
-                (ICalendarProperty::Exrule, Some(ICalendarValue::RecurrenceRule(rule))) => {
+                (ICalendarProperty::Exrule, Some(ICalendarValue::RecurrenceRule(rule)))
+                    if event.but_rules.len() < RULES =>
+                {
                     event.but_rules.push((**rule).clone());
                 }
                 (ICalendarProperty::Rrule | ICalendarProperty::Exrule, Some(_)) => event.bad_rules += 1,
@@ -227,7 +253,8 @@ impl Reader {
                     event.summary.clone_from(text);
                 }
                 (ICalendarProperty::Location, Some(ICalendarValue::Text(text))) => {
-                    event.location.clone_from(text);
+                    let end = text.floor_char_boundary(LONGEST_LOCATION);
+                    event.location = text.get(..end).unwrap_or_default().to_owned();
                 }
                 _ => {}
             }

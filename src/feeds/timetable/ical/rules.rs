@@ -7,6 +7,7 @@ use super::super::Error;
 use calcard::icalendar::{ICalendarFrequency, ICalendarMonth, ICalendarRecurrenceRule, ICalendarWeekday};
 use chrono::{DateTime, Month, NaiveDateTime, TimeDelta, Weekday};
 use rrule::{Frequency, NWeekday, RRule, RRuleSet, Tz, Unvalidated};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,10 @@ const STEPS: usize = 100_000;
 
 /// How many times one rule may yield within the days that are asked for: one every minute.
 const OCCURRENCES: usize = 12_000;
+
+/// How many times a rule may yield in one of its days: as many as a room may be reserved. The crate that expands it
+/// makes all those of a year at once; all seconds of a year are gigabytes.
+const A_DAY: usize = super::super::combine::MOST;
 
 /// How long one calendar may take. 10 MB of weekly lectures take two seconds without optimisations.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +32,8 @@ pub(super) enum BadRule {
     NotUnderstood,
     /// It yields more than a room can be reserved.
     TooMany,
+    /// It is time to give up.
+    TooLate,
 }
 
 /// When to give up.
@@ -37,6 +44,12 @@ impl Budget {
     /// From now on.
     pub(super) fn new() -> Budget {
         Budget(Instant::now() + PATIENCE)
+    }
+
+    /// One of which nothing is left.
+    #[cfg(test)]
+    pub(super) fn spent() -> Budget {
+        Budget(Instant::now())
     }
 
     /// # Errors
@@ -56,6 +69,7 @@ pub(super) fn times(
     start: NaiveDateTime,
     until: Option<NaiveDateTime>,
     window: &RangeInclusive<NaiveDateTime>,
+    budget: Budget,
 ) -> Result<Vec<NaiveDateTime>, BadRule> {
     if until.is_some_and(|until| until < start || until < *window.start()) {
         return Ok(Vec::new());
@@ -72,7 +86,12 @@ pub(super) fn times(
     let rule = converted.validate(start).map_err(|_| BadRule::NotUnderstood)?;
     let set = RRuleSet::new(start).rrule(rule).limit();
     let mut times = Vec::new();
+    let in_time = || budget.check().map_err(|_| BadRule::TooLate);
+    in_time()?;
     for (step, time) in (&set).into_iter().enumerate() {
+        if step % 64 == 63 {
+            in_time()?;
+        }
         let time = time.naive_utc();
         if time > *window.end() {
             break;
@@ -139,6 +158,18 @@ fn converted(rule: &ICalendarRecurrenceRule) -> Result<RRule<Unvalidated>, BadRu
         rule.byday.iter().map(|day| NWeekday::new(day.ordwk.filter(|n| *n != 0), weekday(day.weekday)));
     // A leap second is not worth a rule.
     let seconds = rule.bysecond.iter().map(|second| if *second == 60 { 59 } else { *second });
+    let (hours, minutes, seconds) =
+        (distinct(rule.byhour.iter().copied()), distinct(rule.byminute.iter().copied()), distinct(seconds));
+    // What is finer than its period makes several times of one; the rest only chooses.
+    let finer = match rule.freq {
+        ICalendarFrequency::Secondly => vec![],
+        ICalendarFrequency::Minutely => vec![&seconds],
+        ICalendarFrequency::Hourly => vec![&minutes, &seconds],
+        _ => vec![&hours, &minutes, &seconds],
+    };
+    if finer.iter().map(|list| list.len().max(1)).product::<usize>() > A_DAY {
+        return Err(BadRule::TooMany);
+    }
     let frequency = match rule.freq {
         ICalendarFrequency::Yearly => Frequency::Yearly,
         ICalendarFrequency::Monthly => Frequency::Monthly,
@@ -157,9 +188,14 @@ fn converted(rule: &ICalendarRecurrenceRule) -> Result<RRule<Unvalidated>, BadRu
         .by_year_day(rule.byyearday.clone())
         .by_week_no(rule.byweekno.clone())
         .by_weekday(days.collect())
-        .by_hour(rule.byhour.clone())
-        .by_minute(rule.byminute.clone())
-        .by_second(seconds.collect()))
+        .by_hour(hours)
+        .by_minute(minutes)
+        .by_second(seconds))
+}
+
+/// Each once, in their order.
+fn distinct(numbers: impl Iterator<Item = u8>) -> Vec<u8> {
+    numbers.collect::<BTreeSet<u8>>().into_iter().collect()
 }
 
 fn weekday(day: ICalendarWeekday) -> Weekday {

@@ -3,8 +3,8 @@
 //! A name that is known wins over the definition that comes along: exporters ship rules of one year, or of 1601,
 //! where the database has the history. A definition is evaluated where its name says nothing.
 
-use super::super::day;
-use super::rules::times;
+use super::super::{Error, day};
+use super::rules::{BadRule, Budget, times};
 use calcard::common::PartialDateTime;
 use calcard::icalendar::{
     ICalendar, ICalendarComponent, ICalendarComponentType, ICalendarProperty, ICalendarValue,
@@ -14,6 +14,13 @@ use chrono_tz::Tz;
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// How many changes the definition of a zone may have: two a year since 1601, and for longer than anybody plans, are
+/// half of that.
+const MOST_CHANGES: usize = 3_000;
+
+/// How many zones of a calendar are evaluated; those with names that are known cost nothing and do not count.
+const MOST_DEFINED: usize = 100;
 
 /// A zone: one of the database, or one that a calendar defines.
 #[derive(Debug, Clone)]
@@ -45,18 +52,29 @@ pub(super) struct Zones {
 
 impl Zones {
     /// Those that `calendar` defines; `own` is that of floating times.
-    pub(super) fn of(calendar: &ICalendar, own: Tz) -> Zones {
-        let is_zone = |c: &&ICalendarComponent| c.component_type == ICalendarComponentType::VTimezone;
-        let defined = calendar.components.iter().filter(is_zone).filter_map(|component| {
-            let id = text(component, &ICalendarProperty::Tzid)?;
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub(super) fn of(calendar: &ICalendar, own: Tz, budget: Budget) -> Result<Zones, Error> {
+        let mut zones = Zones { defined: HashMap::new(), own };
+        let mut evaluated = 0;
+        for component in &calendar.components {
+            if component.component_type != ICalendarComponentType::VTimezone {
+                continue;
+            }
+            let Some(id) = text(component, &ICalendarProperty::Tzid) else { continue };
             let place = ICalendarProperty::Other("X-LIC-LOCATION".into());
-            let zone = named(id)
-                .or_else(|| named(text(component, &place)?))
-                .map(Zone::Named)
-                .or_else(|| defined(calendar, component))?;
-            Some((id.to_owned(), zone))
-        });
-        Zones { defined: defined.collect(), own }
+            let zone = match named(id).or_else(|| named(text(component, &place)?)) {
+                Some(zone) => Some(Zone::Named(zone)),
+                None if evaluated == MOST_DEFINED => None,
+                None => {
+                    evaluated += 1;
+                    defined(calendar, component, budget)?
+                }
+            };
+            zones.defined.extend(zone.map(|zone| (id.to_owned(), zone)));
+        }
+        Ok(zones)
     }
 
     /// The zone with that name.
@@ -127,8 +145,15 @@ fn guessed(id: &str) -> Option<Tz> {
     }
 }
 
-/// A zone as its VTIMEZONE has it.
-fn defined(calendar: &ICalendar, component: &ICalendarComponent) -> Option<Zone> {
+/// A zone as its VTIMEZONE has it; none where that says nothing, or too much.
+///
+/// # Errors
+/// When it takes too long.
+fn defined(
+    calendar: &ICalendar,
+    component: &ICalendarComponent,
+    budget: Budget,
+) -> Result<Option<Zone>, Error> {
     let mut changes = Vec::new();
     for part in component.component_ids.iter().filter_map(|id| calendar.components.get(*id as usize)) {
         let is_part = matches!(
@@ -151,17 +176,24 @@ fn defined(calendar: &ICalendar, component: &ICalendarComponent) -> Option<Zone>
                         let until = rule.until.as_ref().and_then(local);
                         // All of it: the last change before a day may be the last there ever was.
                         let all = first..=NaiveDateTime::MAX.min(first + TimeDelta::days(365 * 600));
-                        onsets.extend(times(rule, first, until, &all).unwrap_or_default());
+                        match times(rule, first, until, &all, budget) {
+                            Ok(times) => onsets.extend(times),
+                            Err(BadRule::TooLate) => return Err(Error::TooSlow),
+                            Err(BadRule::NotUnderstood | BadRule::TooMany) => {}
+                        }
                     }
                     _ => {}
                 }
             }
         }
         changes.extend(onsets.into_iter().map(|local| Change { local, from, to }));
+        if changes.len() > MOST_CHANGES {
+            return Ok(None);
+        }
     }
     changes.sort_by_key(|change| change.local - TimeDelta::seconds(change.from));
     changes.dedup();
-    (!changes.is_empty()).then(|| Zone::Defined(changes.into()))
+    Ok((!changes.is_empty()).then(|| Zone::Defined(changes.into())))
 }
 
 /// The date and time that are written, whatever zone is written with them; midnight of a date alone.
@@ -237,7 +269,8 @@ mod tests {
             BEGIN:DAYLIGHT\nDTSTART:16010101T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\n\
             RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=3\nEND:DAYLIGHT\nEND:VTIMEZONE\nEND:VCALENDAR\n";
         let calcard::Entry::ICalendar(calendar) = calcard::Parser::new(text).entry() else { panic!() };
-        let zone = Zones::of(&calendar, Tz::UTC).find("Customized Time Zone").unwrap();
+        let zones = Zones::of(&calendar, Tz::UTC, Budget::new()).unwrap();
+        let zone = zones.find("Customized Time Zone").unwrap();
         assert!(matches!(zone, Zone::Defined(_)));
         for local in [
             "2026-11-23T10:00:00",
