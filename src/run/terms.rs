@@ -101,7 +101,7 @@ fn seats(setup: &Setup) -> api::Terms {
 }
 
 fn page(setup: &Setup) -> page::Terms {
-    page::Terms { seats: setup.seats.clone(), zone: setup.timezone }
+    page::Terms { seats: setup.seats.clone(), zone: setup.timezone, claim: setup.claim }
 }
 
 fn push(setup: &Setup) -> ingest::Terms {

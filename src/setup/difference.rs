@@ -45,6 +45,7 @@ impl Setup {
             closures,
             opening_hours,
             seats,
+            claim,
             mirror,
             metrics,
             control,
@@ -87,6 +88,7 @@ impl Setup {
             ("closures", *closures != new.closures),
             ("opening hours", *opening_hours != new.opening_hours),
             // What stands in the schedule while rooms are closed follows from those above.
+            ("seats.claim", *claim != new.claim),
             ("seats", (seats.free, seats.margin) != (new.seats.free, new.seats.margin)),
         ];
         differ.now.extend(whole.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name));
@@ -147,7 +149,7 @@ mod tests {
         let old = setup("");
         let mut log = setup("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
         log.push.allow.clear();
-        let cases: [(Setup, &[&str], &[&str]); 6] = [
+        let cases: [(Setup, &[&str], &[&str]); 8] = [
             (setup(""), &[], &[]),
             (setup("[http]\nhold = \"5s\"\nlisten = \"127.0.0.1:1\"\n"), &["http.hold"], &["http.listen"]),
             (log, &["push.allow", "log.level"], &["log.format"]),
@@ -165,6 +167,8 @@ mod tests {
                 &["timezone", "rooms", "rules and aliases", "opening hours"],
                 &[],
             ),
+            (setup("[seats]\nclaim = \"5m\"\n"), &["seats.claim"], &[]),
+            (setup("[seats]\nmargin = \"5m\"\n"), &["seats"], &[]),
             (setup("[mirror]\nmaster = \"http://a.example\"\n"), &[], &["mirror.master"]),
         ];
         for (new, now, later) in cases {
