@@ -36,7 +36,6 @@ use super::pc::System;
 use super::room::RoomKey;
 use super::schedule::TimeOfDay;
 use super::seats::{Free, Room, Seats, Until};
-use super::snapshot::RoomView;
 use super::tag::Tag;
 use seating::Seating;
 use std::collections::BTreeMap;
@@ -73,13 +72,13 @@ pub struct Offer<'a> {
 
 impl<'a> Offer<'a> {
     /// What there is to offer of a room, at a time of today.
-    pub fn of(room: RoomView<'a>, seats: &Seats, now: TimeOfDay) -> Option<Offer<'a>> {
+    pub fn of(key: &'a RoomKey, tags: &'a [Tag], seats: &Seats, now: TimeOfDay) -> Option<Offer<'a>> {
         let Room::Open { until } = &seats.room else { return None };
         let minutes = match until {
             Until::Reserved(at) | Until::Closes(at) => minutes(*at).saturating_sub(minutes(now)),
             Until::DayEnds => u16::MAX,
         };
-        Some(Offer { key: room.key(), tags: room.tags(), free: seats.free, minutes })
+        Some(Offer { key, tags, free: seats.free, minutes })
     }
 }
 

@@ -393,7 +393,7 @@ impl Web {
                 Err(response) => response,
             }
         } else if page::is_for(&request, self.joyce.path()) {
-            match self.page.serve(connection, &request).await {
+            match self.page.serve(connection, &request, origin).await {
                 Ok(()) => return false,
                 Err(response) => response,
             }

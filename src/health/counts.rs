@@ -71,6 +71,8 @@ pub struct Counts {
     pub ignored: Count,
     /// Streams of the page.
     pub streams: Open,
+    /// Seats of which somebody was told who waited for one.
+    pub alerts: Count,
     /// What was refused.
     pub refused: Refusals,
 }
@@ -216,6 +218,10 @@ refusals! {
     PageMethod = "page", "method";
     /// As many streams as there may be.
     PageStreams = "page", "streams";
+    /// A wish that is none, or one too many of its list.
+    PageWish = "page", "wish";
+    /// As many wishes as can wait.
+    PageWishes = "page", "wishes";
 }
 
 #[cfg(test)]

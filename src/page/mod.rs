@@ -4,6 +4,7 @@
 //! Who serves it is `doors/page`. Guarded as `core` is.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
 
+mod alert;
 mod embed;
 mod filter;
 mod frame;
@@ -18,6 +19,7 @@ mod row;
 mod search;
 pub mod texts;
 
+pub use alert::Alert;
 pub use embed::Embed;
 pub use filter::{Filter, PageQuery};
 pub use frame::Frame;

@@ -170,6 +170,16 @@ texts! {
     today,
     /// When a room is usually free.
     usual,
+    /// A seat is free in `{room}`.
+    seat_free,
+    /// More of it: which seats there are, until when the room can be used, and until what `{time}` nobody else is told.
+    seat_more,
+    /// A wish that is none.
+    wish_unclear,
+    /// More wishes than the `{n}` that one list may have.
+    wish_many,
+    /// As many wishes as can wait.
+    wish_full,
     /// The head of the page that tells that there is none.
     missing,
     /// The same, of a room.

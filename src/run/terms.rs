@@ -104,7 +104,7 @@ fn seats(setup: &Setup) -> api::Terms {
 }
 
 fn page(setup: &Setup) -> page::Terms {
-    page::Terms { seats: setup.seats.clone(), zone: setup.timezone }
+    page::Terms { seats: setup.seats.clone(), zone: setup.timezone, claim: setup.claim }
 }
 
 fn insight(setup: &Setup) -> insight::Terms {

@@ -47,6 +47,7 @@ impl Setup {
             closures,
             opening_hours,
             seats,
+            claim,
             mirror,
             metrics,
             insight,
@@ -92,6 +93,7 @@ impl Setup {
             ("closures", *closures != new.closures),
             ("opening hours", *opening_hours != new.opening_hours),
             // What stands in the schedule while rooms are closed follows from those above.
+            ("seats.claim", *claim != new.claim),
             ("seats", (seats.free, seats.margin) != (new.seats.free, new.seats.margin)),
         ];
         differ.now.extend(whole.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name));
@@ -170,6 +172,8 @@ mod tests {
                 &["timezone", "rooms", "rules and aliases", "opening hours"],
                 &[],
             ),
+            (setup("[seats]\nclaim = \"5m\"\n"), &["seats.claim"], &[]),
+            (setup("[seats]\nmargin = \"5m\"\n"), &["seats"], &[]),
             (setup("[mirror]\nmaster = \"http://a.example\"\n"), &[], &["mirror.master"]),
         ];
         for (new, now, later) in cases {

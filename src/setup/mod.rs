@@ -87,6 +87,8 @@ pub struct Setup {
     pub opening_hours: OpeningHours,
     /// Which PCs count as free seats.
     pub seats: SeatRule,
+    /// How long who waited for a seat and was told of it has it.
+    pub claim: Duration,
     /// The daemon that this one follows, if any.
     pub mirror: Option<Mirror>,
     /// Who may see figures.

@@ -41,6 +41,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let closures = closures::closures(ask, &rooms);
     let opening_hours = closures::opening_hours(ask, &rooms);
     let seats = seats::seats(ask, &closures, &opening_hours);
+    let claim = ask.duration("seats.claim", minutes(2), seconds(1)..=hours(1));
     let log = log(ask);
     let mirror = mirror::mirror(ask);
     let metrics = metrics::metrics(ask);
@@ -58,6 +59,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
         closures,
         opening_hours,
         seats,
+        claim,
         mirror,
         metrics,
         insight,

@@ -36,6 +36,36 @@ pub struct Beat<'a> {
     pub time: &'a str,
 }
 
+/// What becomes of a wish.
+#[derive(Debug, Serialize)]
+pub struct WishEvent<'a> {
+    /// As it was sent.
+    pub wish: &'a str,
+    /// `waits` or `refused`.
+    pub state: &'a str,
+    /// Why it is refused, for scripts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<&'a str>,
+}
+
+/// A seat is free that was wished.
+#[derive(Debug, Serialize)]
+pub struct SeatEvent<'a> {
+    /// The wish, as it was sent.
+    pub wish: &'a str,
+    /// The room.
+    pub key: &'a str,
+    /// For people, in a few words.
+    pub title: &'a str,
+    /// And in a sentence.
+    pub text: &'a str,
+    /// For how many seconds nobody else is told of that seat.
+    pub seconds: u64,
+}
+
 /// What makes the page one that can be installed (W3C, Web Application Manifest).
 #[derive(Debug, Serialize)]
 pub struct Manifest<'a> {

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Every family, with its kind.
-const FAMILIES: [(&str, &str); 27] = [
+const FAMILIES: [(&str, &str); 28] = [
     ("process_cpu_seconds", "counter"),
     ("process_max_fds", "gauge"),
     ("process_open_fds", "gauge"),
     ("process_resident_memory_bytes", "gauge"),
     ("process_start_time_seconds", "gauge"),
+    ("tkbd_alerts", "counter"),
     ("tkbd_build", "info"),
     ("tkbd_changes", "counter"),
     ("tkbd_channels", "gauge"),

@@ -140,6 +140,25 @@ fn every_reason_is_counted_when_it_is_given() {
     stream.read_until(b"event: hello").unwrap().expect("no stream");
     seen.refusal(&single, "page", "streams", || asked(&single, &Request::get("/live"), 503));
     drop(stream);
+    let crowd = Daemon::start(&["http.exempt="]);
+    let waits = |query: &str, answer: &str| {
+        let mut stream = crowd.connect();
+        stream.send(&Request::get(&format!("/live?{query}")).bytes());
+        stream.read_until(answer.as_bytes()).unwrap().expect("no answer");
+        stream
+    };
+    seen.refusal(&crowd, "page", "wish", || drop(waits("wish=x", "\"reason\":\"form\"")));
+    let list = |browser: usize| {
+        let wish = |minutes| format!("wish=browser-{browser:08};minutes:{minutes}&");
+        (0..8).map(wish).collect::<String>()
+    };
+    // All that one address may have.
+    let waiting: Vec<Client> =
+        (0..32).map(|browser| waits(&list(browser), "minutes:7\",\"state\":\"waits\"")).collect();
+    seen.refusal(&crowd, "page", "wishes", || {
+        drop(waits("wish=browser-99999999", "\"reason\":\"full\""));
+    });
+    drop(waiting);
 
     let full = Daemon::start(&["http.max_channels=1", "http.wait=10ms"]);
     let channel = Channel::new(&full);

@@ -78,6 +78,11 @@ impl Sheet {
         out.gauge("tkbd_filters", "Distinct filters of channels", census.filters as u64)?;
         out.gauge("tkbd_page_streams", "Browsers with the page open, live", counts.streams.now())?;
         out.counter(
+            "tkbd_alerts",
+            "Free seats that were told to who waited for one",
+            counts.alerts.so_far(),
+        )?;
+        out.counter(
             "tkbd_deliveries",
             "Held requests that were answered with news",
             counts.deliveries.so_far(),

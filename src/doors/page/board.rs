@@ -14,6 +14,7 @@ use crate::core::seats::{SeatRule, Seats};
 use crate::core::snapshot::{RoomView, Snapshot};
 use crate::core::tag::{FilterChange, TagFilter};
 use crate::core::token::Token;
+use crate::core::turns::Offer;
 use crate::hub::{Hub, Recipient};
 use crate::page::{Language, Row, Shown};
 use crate::wire;
@@ -243,6 +244,19 @@ impl Sheet {
         self.lines.iter().map(|line| Shown { row: &line.row, html: line.html(language) }).collect()
     }
 
+    /// The rooms that can be used, the best first.
+    pub(super) fn offers(&self) -> Vec<Offer<'_>> {
+        let mut rows: Vec<&Row> = self.lines.iter().map(|line| &line.row).collect();
+        rows.sort_by(|a, b| a.order().cmp(&b.order()));
+        let now = time_of_day(&self.now);
+        rows.into_iter().filter_map(|row| Offer::of(&row.key, &row.tags, &row.seats, now)).collect()
+    }
+
+    /// The row of that room, if there is one.
+    pub(super) fn row_of(&self, key: &RoomKey) -> Option<&Row> {
+        self.line(key).map(|line| &line.row)
+    }
+
     /// The row of a room of its snapshot.
     pub(super) fn row(&self, room: RoomView<'_>) -> Row {
         Row::new(room, seats(room, &self.terms, &self.now))
@@ -296,9 +310,13 @@ impl Gone {
 
 /// How it is with the seats of a room.
 fn seats(room: RoomView<'_>, terms: &Terms, now: &DateTime<Tz>) -> Seats {
+    terms.seats.seats(room.pcs().map(|(_, pc)| pc.occupation), room.schedule(), time_of_day(now))
+}
+
+/// The time of day that is shown.
+pub(super) fn time_of_day(at: &DateTime<Tz>) -> TimeOfDay {
     // Below 24 and 60.
-    let now = TimeOfDay { hour: now.hour() as u8, minute: now.minute() as u8 };
-    terms.seats.seats(room.pcs().map(|(_, pc)| pc.occupation), room.schedule(), now)
+    TimeOfDay { hour: at.hour() as u8, minute: at.minute() as u8 }
 }
 
 impl Line {

@@ -1,15 +1,16 @@
 //! `/live`: rows as they change, for the scripts of the page (server-sent events).
 
-use super::board::Sheet;
+use super::board::{Sheet, time_of_day};
+use super::wishes::Wishes;
 use super::{Page, language};
-use crate::core::schedule::TimeOfDay;
+use crate::core::origins::Origin;
 use crate::doors::http::{Connection, Request, Response, Socket, append_date};
 use crate::health::Refusal;
 use crate::page::{Language, PageQuery};
 use crate::wire::api::clock;
 use crate::wire::page::{Beat, Hello, event};
 use crate::wire::query;
-use chrono::{Timelike, Utc};
+use chrono::Utc;
 use hyper::StatusCode;
 use std::io;
 use std::time::Duration;
@@ -28,7 +29,12 @@ impl Page {
     ///
     /// # Errors
     /// The answer, where there is no place for one more.
-    pub(super) async fn tell(&self, connection: &Connection, request: &Request) -> Result<(), Response> {
+    pub(super) async fn tell(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        origin: Option<Origin>,
+    ) -> Result<(), Response> {
         let counts = &self.hub.health().counts;
         let Some(_place) = self.streams.try_take() else {
             counts.refused.one(Refusal::PageStreams);
@@ -45,6 +51,7 @@ impl Page {
             socket: connection.socket(),
             language: language(request, &PageQuery::read(asked)),
             told: since.and_then(|id| self.board.number(&id)),
+            wishes: Wishes::read(asked, origin),
         };
         tokio::select! {
             biased;
@@ -65,6 +72,8 @@ struct Stream<'a> {
     language: Language,
     /// How far it has told.
     told: Option<u64>,
+    /// The seats that its reader waits for.
+    wishes: Wishes,
 }
 
 impl Stream<'_> {
@@ -78,6 +87,8 @@ impl Stream<'_> {
         self.told = self.told.filter(|told| first.is_known(*told));
         self.socket.write_on(&[&self.head()], 0).await?;
         drop(first);
+        let news = self.wishes.wait(self.page, self.language).await;
+        self.socket.write_on(&[news.as_bytes()], 0).await?;
         let mut beat = Instant::now() + BEAT;
         loop {
             let sheet = sheets.borrow_and_update().clone();
@@ -87,6 +98,9 @@ impl Stream<'_> {
             // Not kept while it waits: it is as large as all rooms.
             drop(sheet);
             tokio::select! {
+                seat = self.wishes.seat(&self.page.board, self.language) => {
+                    self.socket.write_on(&[seat.as_bytes()], 0).await?;
+                }
                 changed = sheets.changed() => changed.map_err(io::Error::other)?,
                 () = sleep_until(beat) => {
                     beat = Instant::now() + BEAT;
@@ -110,9 +124,7 @@ impl Stream<'_> {
 
     /// The time, where the rooms are.
     fn time(&self) -> String {
-        let now = Utc::now().with_timezone(&self.page.board.zone());
-        // Below 24 and 60.
-        clock(TimeOfDay { hour: now.hour() as u8, minute: now.minute() as u8 })
+        clock(time_of_day(&Utc::now().with_timezone(&self.page.board.zone())))
     }
 
     /// What stands before all rows. The answer ends with its connection, which every version of HTTP knows.

@@ -1,20 +1,24 @@
 //! The page: what people see of the state, in their browsers. Views are made in `src/page`; here is what they are served
 //! with. All of it may be read by everybody, and nothing here changes anything.
 
+mod alerts;
 mod answer;
 mod assets;
 mod board;
 mod live;
 mod plots;
+mod wishes;
 
 use super::Porch;
 use super::http::{Connection, Places, Request, Response};
+use crate::core::origins::Origin;
 use crate::core::seats::SeatRule;
 use crate::health::Refusal;
 use crate::hub::Hub;
 use crate::page::{Embed, Frame, Kiosk, Language, Missing, Overview, PageQuery, RoomPage, Shown};
 use crate::wire::page::{Icon, Manifest};
 use crate::wire::{api::Json, query};
+use alerts::Alerts;
 use answer::{Within, asset, html};
 use assets::Assets;
 use board::{Board, Sheet};
@@ -22,6 +26,7 @@ use chrono_tz::Tz;
 use hyper::{Method, StatusCode, header};
 use plots::Shelf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What seats are, and whose clock counts.
@@ -31,12 +36,15 @@ pub struct Terms {
     pub seats: SeatRule,
     /// In whose hours reservations are.
     pub zone: Tz,
+    /// How long who was told of a seat has it.
+    pub claim: Duration,
 }
 
 /// The door.
 pub struct Page {
     hub: Arc<Hub>,
     board: Arc<Board>,
+    alerts: Alerts,
     assets: Assets,
     shelf: Shelf,
     /// How many streams there may be.
@@ -105,16 +113,23 @@ fn shows_pages(request: &Request) -> bool {
 impl Page {
     /// A door with these terms, and so many streams at once.
     pub fn new(hub: Arc<Hub>, terms: watch::Receiver<Arc<Terms>>, streams: Places, porch: Porch) -> Page {
-        let board = Arc::new(Board::new(hub.clone(), terms));
+        let board = Arc::new(Board::new(hub.clone(), terms.clone()));
         porch.tasks.spawn(board.clone().run(porch.shutdown.clone()));
-        Page { hub, board, assets: Assets::new(), shelf: Shelf::new(), streams, porch }
+        let (alerts, desk) = Alerts::new(board.clone(), terms, porch.health.clone());
+        porch.tasks.spawn(desk.run(porch.shutdown.clone()));
+        Page { hub, board, alerts, assets: Assets::new(), shelf: Shelf::new(), streams, porch }
     }
 
-    /// Answers a request with a stream, until one of both sides ends it.
+    /// Answers a request of `origin` with a stream, until one of both sides ends it.
     ///
     /// # Errors
     /// The answer, where it is none.
-    pub async fn serve(&self, connection: &Connection, request: &Request) -> Result<(), Response> {
+    pub async fn serve(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        origin: Option<Origin>,
+    ) -> Result<(), Response> {
         let wanted = wanted(request.uri.path());
         if !matches!(request.method, Method::GET | Method::HEAD) {
             self.hub.health().counts.refused.one(Refusal::PageMethod);
@@ -122,7 +137,7 @@ impl Page {
             return Err(refused.with("Allow", "GET, HEAD"));
         }
         match wanted {
-            Wanted::Live if request.method == Method::GET => self.tell(connection, request).await,
+            Wanted::Live if request.method == Method::GET => self.tell(connection, request, origin).await,
             Wanted::Live => Err(Response::new(StatusCode::OK, live::TYPE, "")),
             wanted => Err(self.answer(wanted, request).await),
         }

@@ -215,6 +215,7 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("schedule.retry", "99ms", "86401s"),
         ("schedule.connect_timeout", "9ms", "301s"),
         ("schedule.timeout", "9ms", "301s"),
+        ("seats.claim", "999ms", "3601s"),
         ("mirror.timeout", "9ms", "3601s"),
         ("mirror.retry", "9ms", "601s"),
         ("mirror.retry_most", "9ms", "3601s"),
