@@ -81,6 +81,7 @@ pub fn week(texts: &Texts, week: Week<'_>, hours: Hours) -> String {
         id: "plot-week",
         title: texts.usual,
         says: &says(texts, &week, &shown),
+        is_caption: true,
         height: HEIGHT,
         picture: &picture,
         hatching: Hatching::None,
