@@ -31,10 +31,11 @@ fn ask(browser: &Browser, path: &str) {
     until_live(browser);
     browser.until("the worker", "navigator.serviceWorker.ready.then(ready => !!ready.active)");
     browser.until("the button", "document.getElementById('tell')?.checkVisibility()");
+    browser.requested();
     browser.click("#tell");
+    browser.until_told("wish", "waits");
     let waits = "document.getElementById('alert').textContent.includes(document.getElementById('alert').dataset.waits)";
-    browser.until("it waits", waits);
-    until_live(browser);
+    browser.until("it says that it waits", waits);
 }
 
 /// What the system was given to show: title and text of each.
@@ -92,7 +93,8 @@ fn who_thinks_better_of_it_is_not_told() {
     ask(&browser, "/rooms/full");
     browser.click("#alert button");
     browser.until("nothing is waited for", "!document.getElementById('alert').checkVisibility()");
-    until_live(&browser);
+    // The next stream has no wish.
+    browser.until_told("hello", "");
     let mut other = Waiter::of(&site, "a-waiter-of-the-test", "room:full");
     site.daemon.set(&pc("full", 2), "wf");
     assert_eq!(other.told()["key"], "full", "the seat goes to who still waits");
