@@ -154,7 +154,7 @@ mod tests {
         let old = setup("");
         let mut log = setup("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
         log.push.allow.clear();
-        let cases: [(Setup, &[&str], &[&str]); 6] = [
+        let cases: [(Setup, &[&str], &[&str]); 8] = [
             (setup(""), &[], &[]),
             (setup("[http]\nhold = \"5s\"\nlisten = \"127.0.0.1:1\"\n"), &["http.hold"], &["http.listen"]),
             (log, &["push.allow", "log.level"], &["log.format"]),

@@ -19,7 +19,7 @@ const FOCUS: &str = "(() => {
     const name = e.id || e.name && e.name + '=' + e.value || e.closest('li.room')?.dataset.key || e.getAttribute('href') || e.textContent.trim();
     const over = document.elementFromPoint(Math.max(0, r.x + Math.min(r.width, innerWidth) / 2), r.y + r.height / 2);
     // The field of a row of buttons may be cut off: what is seen of it is its label.
-    const cut = !e.labels?.length && [e, e.parentElement].some(s => /inset\(50%\)/.test(getComputedStyle(s).clipPath) || +getComputedStyle(s).opacity === 0);
+    const cut = !e.labels?.length && [e, e.parentElement].some(s => getComputedStyle(s).clipPath.includes('50%') || +getComputedStyle(s).opacity === 0);
     e.blur();
     const blurred = shown.map(looks).join('/');
     e.focus({focusVisible: true});
