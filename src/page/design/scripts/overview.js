@@ -53,16 +53,20 @@ function say(seats, rooms) {
 
 function choose() {
   query = chosen(form);
-  history.replaceState(null, '', query.size ? `?${query}` : location.pathname);
+  history.replaceState(null, '', `${location.pathname}?${query}`.replace(/\?$/, ''));
   find('clear').hidden = !isFiltered(query);
   refresh();
 }
 
+form?.addEventListener('input', choose);
+form?.addEventListener('submit', (event) => event.preventDefault());
+// What a filter finds is read aloud to who filters; what is pushed all day is not.
+form?.addEventListener('focusin', () => (answer.ariaLive = 'polite'));
+form?.addEventListener('focusout', () => (answer.ariaLive = 'off'));
+tell?.addEventListener('click', async () => (await alerts()).ask(query));
+navigator.serviceWorker?.register('/worker.js');
+if (wishes().length) (await alerts()).show();
+
 const isPart = more || isFiltered(query);
 connect(isPart ? await (await rarely()).everything(form) : body.dataset.live, (message) => on[message.type]?.(message));
 refresh();
-form?.addEventListener('input', choose);
-form?.addEventListener('submit', (event) => event.preventDefault());
-tell?.addEventListener('click', async () => (await alerts()).ask(query));
-if (wishes().length) (await alerts()).show();
-navigator.serviceWorker?.register('/worker.js');
