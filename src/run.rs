@@ -6,7 +6,7 @@ use crate::core::version::{Version, Versions};
 use crate::doors::http::Places;
 use crate::doors::ingest::Ingest;
 use crate::doors::joyce::Joyce;
-use crate::doors::{Porch, Web, api, events, health, page};
+use crate::doors::{Porch, Web, api, events, health, insight, page};
 use crate::feeds::master::{self, BadAddress};
 use crate::feeds::timetable::task;
 use crate::health::Condition;
@@ -243,6 +243,7 @@ fn open_doors(
         terms: doors.web.subscribe(),
         places: Places::new(connections),
         api: api::Api::new(hub.clone(), doors.api.subscribe()),
+        insight: insight::Insight::new(hub.clone(), doors.insight.subscribe()),
         events: events::Events::new(hub.clone(), porch.clone()),
         page: page::Page::new(
             hub.clone(),

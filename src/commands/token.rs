@@ -1,4 +1,4 @@
-//! `tkbd token`: a secret for those who push.
+//! `tkbd token`: a secret for those who push, or who look at how rooms were used.
 
 use super::Failure;
 use crate::core::token::Token;

@@ -62,10 +62,28 @@ impl Span {
         }
     }
 
-    /// How many PCs were free on average, while anything is known.
+    /// How many PCs were in a state on average, while anything is known.
     #[expect(clippy::cast_precision_loss, reason = "seconds of some PCs in years are far below 2^52")]
-    pub fn free(&self) -> Option<f64> {
-        (self.covered > 0).then(|| self.spent.free() as f64 / self.covered as f64)
+    pub fn average(&self, state: Occupation) -> Option<f64> {
+        (self.covered > 0).then(|| self.spent.seconds(state) as f64 / self.covered as f64)
+    }
+
+    /// How many PCs were in one of these states on average, which are marked in the order of [`Occupation::ALL`].
+    pub fn free(&self, states: &[bool; Occupation::ALL.len()]) -> Option<f64> {
+        let marked = Occupation::ALL.into_iter().zip(states).filter(|(_, is_free)| **is_free);
+        marked.map(|(state, _)| self.average(state)).try_fold(0.0, |sum, of| Some(sum + of?))
+    }
+
+    /// Which share of its PCs' time was spent with a system running that somebody used; none where nothing is known.
+    #[expect(clippy::cast_precision_loss, reason = "seconds of some PCs in years are far below 2^52")]
+    pub fn share(&self, system: System) -> Option<f64> {
+        let all = self.spent.all();
+        (all > 0).then(|| self.spent.of(system, Use::Used) as f64 / all as f64)
+    }
+
+    /// How many seats could go: there were more PCs than were ever used at once.
+    pub fn spare(&self) -> u32 {
+        self.pcs.saturating_sub(self.peak)
     }
 }
 

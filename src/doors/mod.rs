@@ -8,6 +8,7 @@ pub mod events;
 pub mod health;
 pub mod http;
 pub mod ingest;
+pub mod insight;
 pub mod joyce;
 pub mod page;
 
@@ -203,6 +204,8 @@ pub struct Web {
     pub places: Places,
     /// The state for programs that ask once.
     pub api: api::Api,
+    /// How rooms were used.
+    pub insight: insight::Insight,
     /// And for those that only listen.
     pub events: events::Events,
     /// And for people.
@@ -382,6 +385,8 @@ impl Web {
             self.health.answer(page, connection.socket().peer(), &request).await
         } else if api::is_for(&request) {
             self.api.answer(&request).await
+        } else if insight::is_for(&request) {
+            self.insight.answer(connection.socket().peer(), &request).await
         } else if events::is_for(&request) {
             match self.events.serve(connection, &request, origin).await {
                 Ok(()) => return false,

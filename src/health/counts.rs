@@ -198,6 +198,14 @@ refusals! {
     ApiMethod = "api", "method";
     /// A query that is none.
     ApiBad = "api", "bad";
+    /// Somebody asked how rooms were used who may not.
+    InsightForbidden = "insight", "forbidden";
+    /// Nothing is there.
+    InsightPath = "insight", "path";
+    /// Another method.
+    InsightMethod = "insight", "method";
+    /// A query that is none.
+    InsightBad = "insight", "bad";
     /// Another method.
     EventsMethod = "events", "method";
     /// A query that is none.

@@ -9,6 +9,7 @@ use crate::core::insight::{Counted, Flapping, HalfHour, Idle, Slot, Span, Spent,
 use crate::core::pc::{Occupation, PcName, Use};
 use crate::core::room::RoomKey;
 use crate::core::source::Timestamp;
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{BTreeMap, HashMap};
@@ -58,14 +59,31 @@ impl Insight<'_> {
         self.ask(move |connection| half_hours(connection, &room, &period, now)).await
     }
 
+    /// The date that it is, in the zone of the setup.
+    pub fn date_of(&self, at: Timestamp) -> NaiveDate {
+        zone::date(at.0, self.zone())
+    }
+
+    /// The time from the beginning of one day to the end of another.
+    pub fn days(&self, first: NaiveDate, last: NaiveDate) -> Range<Timestamp> {
+        let zone = self.zone();
+        let start = |day: i64| Timestamp(zone::start(day, zone));
+        start(i64::from(first.to_epoch_days()))..start(i64::from(last.to_epoch_days()) + 1)
+    }
+
     /// How many PCs of a room are usually free, by the half hours of the week; those of which nothing is known are not
-    /// there. What is not over yet does not count.
+    /// there. What is not over yet does not count. Which states are free is marked in the order of [`Occupation::ALL`].
     ///
     /// # Errors
     /// As of [`Insight::half_hours`].
-    pub async fn usual_week(&self, room: RoomKey, period: Range<Timestamp>) -> Result<Vec<Usual>, ReadError> {
+    pub async fn usual_week(
+        &self,
+        room: RoomKey,
+        period: Range<Timestamp>,
+        free: States,
+    ) -> Result<Vec<Usual>, ReadError> {
         let zone = self.zone();
-        self.ask(move |connection| usual_week(connection, &room, &period, zone)).await
+        self.ask(move |connection| usual_week(connection, &room, &period, &free, zone)).await
     }
 
     /// How each room was used, and how many of its PCs at once, over the days in which a time begins and ends and those
@@ -93,7 +111,7 @@ impl Insight<'_> {
     /// As of [`Insight::half_hours`].
     pub async fn flapping(&self, period: Range<Timestamp>, changes: u32) -> Result<Vec<Flapping>, ReadError> {
         let zone = self.zone();
-        self.ask(move |connection| flapping(connection, &days(&period, zone), changes, zone)).await
+        self.ask(move |connection| flapping(connection, &days(&period, zone), changes)).await
     }
 
     /// How far the rows are counted.
@@ -132,6 +150,9 @@ impl Insight<'_> {
         answer.await.map_err(|_| ReadError::Closed)?
     }
 }
+
+/// States that are marked, in the order of [`Occupation::ALL`].
+type States = [bool; Occupation::ALL.len()];
 
 /// The days in which a time lies, by their numbers.
 fn days(period: &Range<Timestamp>, zone: Tz) -> Range<i64> {
@@ -193,6 +214,7 @@ pub(super) fn usual_week(
     connection: &Connection,
     room: &RoomKey,
     period: &Range<Timestamp>,
+    free: &States,
     zone: Tz,
 ) -> rusqlite::Result<Vec<Usual>> {
     let Some(room) = rooms(connection)?.get(room).copied() else { return Ok(Vec::new()) };
@@ -201,7 +223,7 @@ pub(super) fn usual_week(
     for (begin, span) in stored(connection, room, period)? {
         // The last half hour may have begun to be counted.
         if at.is_some_and(|at| begin + HALF_HOUR <= at)
-            && let Some(free) = span.free()
+            && let Some(free) = span.free(free)
         {
             slots.entry(zone::slot(begin, zone)).or_default().push(free);
         }
@@ -259,9 +281,11 @@ fn pcs(connection: &Connection) -> rusqlite::Result<Vec<(PcName, i64)>> {
 
 pub(super) fn idle(connection: &Connection, days: &Range<i64>, zone: Tz) -> rusqlite::Result<Vec<Idle>> {
     let rooms: HashMap<i64, RoomKey> = rooms(connection)?.into_iter().map(|(key, id)| (id, key)).collect();
-    let mut sums = connection.prepare_cached(
-        "SELECT coalesce(sum(changes), 0), coalesce(sum(used), 0) FROM pcDays WHERE id >= ?1 AND id < ?2",
-    )?;
+    // Most PCs were used, and the first day on which one was tells so.
+    let mut is_used = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM pcDays WHERE id >= ?1 AND id < ?2 AND used > 0)")?;
+    let mut is_seen = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM pcDays WHERE id >= ?1 AND id < ?2 AND changes > 0)")?;
     // Who sat there when the days began may have stayed.
     let mut before = connection.prepare_cached(
         "SELECT occupation FROM occupationUpdates WHERE pc = ?1 AND datetime < ?2
@@ -271,9 +295,8 @@ pub(super) fn idle(connection: &Connection, days: &Range<i64>, zone: Tz) -> rusq
     let begin = zone::start(days.start, zone);
     let mut idle = Vec::new();
     for (pc, id) in pcs(connection)? {
-        let (changes, used): (i64, i64) =
-            sums.query_row([key(id, days.start), key(id, days.end)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if used > 0 {
+        let period = [key(id, days.start), key(id, days.end)];
+        if is_used.query_row(period, |row| row.get(0))? {
             continue;
         }
         let was = before
@@ -284,7 +307,7 @@ pub(super) fn idle(connection: &Connection, days: &Range<i64>, zone: Tz) -> rusq
         }
         let room: Option<i64> = place.query_row([id], |row| row.get(0)).optional()?;
         let room = room.and_then(|room| rooms.get(&room).cloned());
-        idle.push(Idle { pc, room, is_seen: changes > 0 });
+        idle.push(Idle { pc, room, is_seen: is_seen.query_row(period, |row| row.get(0))? });
     }
     Ok(idle)
 }
@@ -293,33 +316,18 @@ pub(super) fn flapping(
     connection: &Connection,
     days: &Range<i64>,
     changes: u32,
-    zone: Tz,
 ) -> rusqlite::Result<Vec<Flapping>> {
-    // Only a day with as many changes can have such an hour.
-    let mut busy = connection
-        .prepare_cached("SELECT id FROM pcDays WHERE id >= ?1 AND id < ?2 AND changes >= ?3 ORDER BY id")?;
-    let mut hours = connection.prepare_cached(
-        "SELECT CAST(datetime / 3600 AS INTEGER) * 3600, count(*) FROM occupationUpdates
-             WHERE pc = ?1 AND datetime >= ?2 AND datetime < ?3 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1",
+    let mut worst = connection.prepare_cached(
+        "SELECT worst, hour FROM pcDays WHERE id >= ?1 AND id < ?2 AND worst >= ?3 ORDER BY worst DESC, id LIMIT 1",
     )?;
     let mut found = Vec::new();
     for (pc, id) in pcs(connection)? {
-        let on: Vec<i64> = busy
-            .query_map(params![key(id, days.start), key(id, days.end), changes.max(1)], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut worst: Option<Flapping> = None;
-        for day in on.into_iter().map(time) {
-            let (from, until) = (zone::start(day, zone), zone::start(day + 1, zone));
-            let hour = hours
-                .query_row([id, from, until], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?)))
-                .optional()?;
-            if let Some((hour, count)) = hour
-                && count >= changes.max(worst.as_ref().map_or(0, |worst| worst.changes + 1))
-            {
-                worst = Some(Flapping { pc: pc.clone(), hour: Timestamp(hour), changes: count });
-            }
-        }
-        found.extend(worst);
+        let hour = worst
+            .query_row(params![key(id, days.start), key(id, days.end), changes.max(1)], |row| {
+                Ok((row.get::<_, u32>(0)?, row.get(1)?))
+            })
+            .optional()?;
+        found.extend(hour.map(|(changes, hour)| Flapping { pc, hour: Timestamp(hour), changes }));
     }
     Ok(found)
 }

@@ -18,10 +18,14 @@ macro_rules! texts {
             $($(#[$says])* pub $name: &'static str,)*
             /// The months, as short as they are written in a date.
             pub months: [&'static str; 12],
+            /// The days of the week from Monday on, as short as they can be.
+            pub days: [&'static str; 7],
+            /// The same in full.
+            pub weekdays: [&'static str; 7],
         }
 
         impl Texts {
-            /// All of them by name, but for months.
+            /// All of them by name, but for months and days.
             pub fn all(&self) -> Vec<(&'static str, &'static str)> {
                 vec![$((stringify!($name), self.$name)),*]
             }
@@ -152,7 +156,7 @@ texts! {
     schedule_none,
     /// Leads to the calendar of a room.
     calendar,
-    /// How many PCs were used today.
+    /// How many PCs were free today.
     today,
     /// When a room is usually free.
     usual,
@@ -170,6 +174,116 @@ texts! {
     missing,
     /// The same, of a room.
     missing_room,
+    /// Opens the table of a plot.
+    plot_table,
+    /// The time now: `{time}`.
+    plot_now,
+    /// Head of a column: the time.
+    plot_time,
+    /// Head of a column: when it begins.
+    plot_from,
+    /// Head of a column: when it ends.
+    plot_until,
+    /// Head of a column: by what a room is reserved.
+    plot_what,
+    /// A time at which a room is open.
+    plot_open,
+    /// A time at which it is reserved.
+    plot_reserved,
+    /// A time at which it is closed.
+    plot_closed,
+    /// Seats that were free.
+    plot_free,
+    /// Seats that were used.
+    plot_used,
+    /// PCs that were neither.
+    plot_rest,
+    /// Seats that are usually free.
+    plot_usual,
+    /// Since `{time}` at least `{fewest}` and at most `{most}` were free.
+    plot_today_range,
+    /// At this time usually `{n}` are free.
+    plot_today_usual,
+    /// All `{n}` PCs.
+    plot_all,
+    /// Free in three weeks of four.
+    plot_surely,
+    /// Free in every other week.
+    plot_median,
+    /// Free in one week of four.
+    plot_lucky,
+    /// What is usual on a `{day}` at `{time}`: `{n}`, from `{lower}` to `{upper}`.
+    plot_week_now,
+    /// When the `{fewest}` (`{fewest_day}`, `{fewest_time}`) and the `{most}` (`{most_day}`, `{most_time}`) are free.
+    plot_week_range,
+    /// From how many weeks (`{n}`) that is known.
+    plot_week_of,
+    /// The pages that tell how rooms were used.
+    insight,
+    /// How rooms were used.
+    insight_rooms,
+    /// PCs that nobody used.
+    insight_idle,
+    /// PCs whose state flaps.
+    insight_flapping,
+    /// The first day.
+    insight_from,
+    /// The last day.
+    insight_to,
+    /// How often a state changes within an hour, at least.
+    insight_changes,
+    /// Shows that.
+    insight_show,
+    /// Leads to the table for spreadsheets.
+    insight_csv,
+    /// `from` is no date.
+    insight_bad_from,
+    /// `to` is no date.
+    insight_bad_to,
+    /// `to` is before `from`.
+    insight_bad_order,
+    /// That is no number of changes.
+    insight_bad_changes,
+    /// The history cannot be read.
+    insight_unread,
+    /// `{n}` rows are not counted yet.
+    insight_behind,
+    /// Nothing is known of these days.
+    insight_none,
+    /// Every PC was used.
+    insight_idle_none,
+    /// No state flapped.
+    insight_flapping_none,
+    /// How many seats could go: `{n}`.
+    insight_answer,
+    /// No seat could go.
+    insight_answer_none,
+    /// Why: of `{pcs}` PCs `{peak}` were used at most, room by room.
+    insight_answer_says,
+    /// Head of a column: a room.
+    insight_room,
+    /// All rooms together.
+    insight_all,
+    /// Head of a column: how many were used at once, at most.
+    insight_peak,
+    /// Head of a column: how many seats could go.
+    insight_spare,
+    /// Head of columns: how many hours of a day a PC was used.
+    insight_hours,
+    /// With any system.
+    insight_hours_all,
+    /// What a day is.
+    insight_hours_says,
+    /// Head of a column: what was heard of a PC.
+    insight_seen,
+    /// It was on or off, and never used.
+    insight_seen_yes,
+    /// Nothing was heard of it.
+    insight_seen_no,
+    /// Head of a column: in which hour it was worst.
+    insight_when,
+    /// Head of a column: how often it changed in that.
+    insight_often,
 }
 
 /// A text with what its placeholders stand for.
@@ -231,7 +345,8 @@ mod tests {
             }
         }
         for texts in [&EN, &NL, &DE] {
-            assert!(texts.months.iter().all(|month| !month.is_empty()));
+            let names = texts.months.iter().chain(&texts.days).chain(&texts.weekdays);
+            assert!(names.into_iter().all(|name| !name.is_empty()));
         }
     }
 

@@ -5,7 +5,7 @@ use crate::core::house::Terms;
 use crate::core::origins::Share;
 use crate::core::state::{Growth, Plan};
 use crate::doors::http::{Limits, Patience, Places, Shares};
-use crate::doors::{WebTerms, api, ingest, page};
+use crate::doors::{WebTerms, api, ingest, insight, page};
 use crate::setup::{PushToken, Setup};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ pub(super) struct Doors {
     pub(super) push: watch::Sender<Arc<ingest::Terms>>,
     pub(super) api: watch::Sender<Arc<api::Terms>>,
     pub(super) page: watch::Sender<Arc<page::Terms>>,
+    pub(super) insight: watch::Sender<Arc<insight::Terms>>,
     /// What bodies on their way to the web port may take: those of one setup and of the next together.
     bodies: Places,
 }
@@ -32,6 +33,7 @@ impl Doors {
             push: watch::Sender::new(Arc::new(push(setup))),
             api: watch::Sender::new(Arc::new(seats(setup))),
             page: watch::Sender::new(Arc::new(page(setup))),
+            insight: watch::Sender::new(Arc::new(insight(setup))),
             bodies,
         }
     }
@@ -42,6 +44,7 @@ impl Doors {
         self.push.send_replace(Arc::new(push(setup)));
         self.api.send_replace(Arc::new(seats(setup)));
         self.page.send_replace(Arc::new(page(setup)));
+        self.insight.send_replace(Arc::new(insight(setup)));
     }
 }
 
@@ -102,6 +105,17 @@ fn seats(setup: &Setup) -> api::Terms {
 
 fn page(setup: &Setup) -> page::Terms {
     page::Terms { seats: setup.seats.clone(), zone: setup.timezone, claim: setup.claim }
+}
+
+fn insight(setup: &Setup) -> insight::Terms {
+    let insight = setup.insight.clone();
+    insight::Terms {
+        allow: insight.allow,
+        trusted_proxies: insight.trusted_proxies,
+        hosts: insight.hosts,
+        tokens: insight.tokens,
+        zone: setup.timezone,
+    }
 }
 
 fn push(setup: &Setup) -> ingest::Terms {

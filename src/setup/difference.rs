@@ -1,6 +1,8 @@
 //! Another setup for a daemon that runs: what has changed, and what of it has to wait for the next start.
 
-use super::{Control, Crowd, HistoryFile, Http, Limits, Log, Metrics, Mirror, Push, Schedule, Setup};
+use super::{
+    Control, Crowd, HistoryFile, Http, Insight, Limits, Log, Metrics, Mirror, Push, Schedule, Setup,
+};
 
 /// What is another than before, by its keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +50,7 @@ impl Setup {
             claim,
             mirror,
             metrics,
+            insight,
             control,
             limits,
             log,
@@ -71,6 +74,8 @@ impl Setup {
             now: [pcs, rooms, sources]);
         table!(differ, "log", *log, new.log, Log, later: [format], now: [level]);
         table!(differ, "metrics", *metrics, new.metrics, Metrics, later: [allow, trusted_proxies], now: []);
+        table!(differ, "insight", *insight, new.insight, Insight,
+            later: [], now: [allow, trusted_proxies, hosts, tokens]);
         table!(differ, "control", *control, new.control, Control, later: [socket], now: []);
         follow(mirror.as_ref(), &mut new.mirror, &mut differ);
         if self.mirror.is_some() && self.has_schedule() != new.has_schedule() {

@@ -11,6 +11,7 @@ mod crowd;
 mod difference;
 mod duration;
 mod fields;
+mod insight;
 mod layers;
 mod metrics;
 mod mirror;
@@ -37,6 +38,7 @@ pub use closures::{Closure, OpeningHours};
 pub use control::Control;
 pub use crowd::Crowd;
 pub use difference::Difference;
+pub use insight::Insight;
 pub use metrics::Metrics;
 pub use mirror::Mirror;
 pub use mistake::{Mistake, SetupError};
@@ -91,6 +93,8 @@ pub struct Setup {
     pub mirror: Option<Mirror>,
     /// Who may see figures.
     pub metrics: Metrics,
+    /// Who may see how rooms were used.
+    pub insight: Insight,
     /// How a running daemon is spoken to.
     pub control: Control,
     /// How far the state may grow.

@@ -7,8 +7,8 @@ use super::near::{nearest, quoted};
 use super::network::{address, clash, host, loopback, network};
 use super::reader::Reader;
 use super::{
-    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, metrics, mirror, rooms,
-    rules, seats, timetable, tls, tokens,
+    HistoryFile, Http, Limits, Log, LogFormat, Push, Setup, closures, control, crowd, insight, metrics,
+    mirror, rooms, rules, seats, timetable, tls, tokens,
 };
 use chrono_tz::Tz;
 use ipnet::IpNet;
@@ -45,6 +45,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
     let log = log(ask);
     let mirror = mirror::mirror(ask);
     let metrics = metrics::metrics(ask);
+    let insight = insight::insight(ask);
     let control = control::control(ask);
     Setup {
         timezone,
@@ -61,6 +62,7 @@ pub(super) fn everything(ask: &mut Reader) -> Setup {
         claim,
         mirror,
         metrics,
+        insight,
         control,
         limits,
         log,
@@ -165,12 +167,13 @@ fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
 
 fn path(text: &str) -> Result<String, Refusal> {
     // What else is answered on this port.
-    const TAKEN: [(&str, &str); 13] = [
+    const TAKEN: [(&str, &str); 14] = [
         ("healthz", "tells how it is doing"),
         ("readyz", "tells how it is doing"),
         ("metrics", "tells how it is doing"),
         ("api", "answers programs"),
         ("events", "answers programs"),
+        ("insight", "tells administrators how rooms were used"),
         ("rooms", "shows a room"),
         ("kiosk", "shows rooms"),
         ("embed", "shows rooms"),

@@ -24,8 +24,10 @@ pub(super) fn starred(text: &str, table: &DeTable<'_>, understood: bool) -> Stri
         }
         start += line.len();
     }
-    if let Some(tokens) = table.get("push").and_then(|push| push.get_ref().get("tokens")) {
-        leaves(tokens, &mut |span| star(&mut bytes, span));
+    for door in ["push", "insight"] {
+        if let Some(tokens) = table.get(door).and_then(|door| door.get_ref().get("tokens")) {
+            leaves(tokens, &mut |span| star(&mut bytes, span));
+        }
     }
     // The address of a private calendar is as good as a password.
     if let Some(DeValue::Array(timetables)) = table.get("timetable").map(Spanned::get_ref) {
@@ -109,6 +111,8 @@ mod tests {
         for text in [
             "[push]\ntokens = [{ sha256 = \"hunter2\", source = 'a' }]\n",
             "[push]\ntokens = [\n  'hunter2',\n]\n",
+            "[insight]\ntokens = [\n  { sha256 =\n'hunter2' },\n]\n",
+            "[insight]\ntokens = [\n  'hunter2',\n]\n",
             "[push]\ntoken = \"hunter2\"\n",
             "[[push.tokens]]\nvalue = 'hunter2'\n",
             "[[push.tokens]]\nvalue = \"\"\"\nhunter2\"\"\"\n",

@@ -1,7 +1,7 @@
 //! A setup in a dozen lines, for `tkbd check`.
 
 use super::resolve::everybody;
-use super::{LogFormat, Metrics, Mirror, Push, Setup, Timetable, Tls, duration::shown};
+use super::{Insight, LogFormat, Metrics, Mirror, Push, Setup, Timetable, Tls, duration::shown};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -35,6 +35,7 @@ impl Setup {
             ("closures", self.closures()),
             ("mirror", self.mirror.as_ref().map_or("of nobody".into(), Mirror::summary)),
             ("metrics", format!("for {}", self.metrics.readers())),
+            ("insight", format!("for {}", self.insight.readers())),
             ("timezone", self.timezone.name().into()),
             ("history", self.history()),
             ("limits", format!("{} PCs, {} sources", self.limits.pcs, self.limits.sources)),
@@ -85,16 +86,31 @@ impl Setup {
 
 impl Metrics {
     fn readers(&self) -> String {
-        let mut readers = match self.allow.as_slice() {
-            [] => "nobody".into(),
-            nets if everybody(nets) => format!("EVERYBODY ({})", hosts(nets)),
-            nets => hosts(nets),
-        };
-        if !self.trusted_proxies.is_empty() {
-            readers.push_str(&format!("; through proxies {}", hosts(&self.trusted_proxies)));
-        }
-        readers
+        readers(&self.allow, &self.trusted_proxies)
     }
+}
+
+impl Insight {
+    fn readers(&self) -> String {
+        let readers = readers(&self.allow, &self.trusted_proxies);
+        match self.tokens.len() {
+            0 => readers,
+            1 => format!("{readers}; for everybody with the token"),
+            tokens => format!("{readers}; for everybody with one of {tokens} tokens"),
+        }
+    }
+}
+
+fn readers(allow: &[IpNet], trusted_proxies: &[IpNet]) -> String {
+    let mut readers = match allow {
+        [] => "nobody".into(),
+        nets if everybody(nets) => format!("EVERYBODY ({})", hosts(nets)),
+        nets => hosts(nets),
+    };
+    if !trusted_proxies.is_empty() {
+        readers.push_str(&format!("; through proxies {}", hosts(trusted_proxies)));
+    }
+    readers
 }
 
 fn peers(push: &Push) -> String {

@@ -44,7 +44,7 @@ pub(super) fn tokens(ask: &mut Reader) -> Vec<PushToken> {
     tokens
 }
 
-fn digest(text: &str) -> Result<[u8; 32], Refusal> {
+pub(super) fn digest(text: &str) -> Result<[u8; 32], Refusal> {
     let mut digest = [0; 32];
     let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
     match digits {

@@ -5,7 +5,7 @@ use crate::common::{Daemon, Request, entry, run_to_end};
 use serde_json::{Value, json};
 
 /// Every path that answers with something that may change.
-const ALL: [&str; 13] = [
+const ALL: [&str; 16] = [
     "/api/v1/",
     "/api/v1/openapi.json",
     "/api/v1/occupation",
@@ -14,11 +14,14 @@ const ALL: [&str; 13] = [
     "/api/v1/rooms/lab1.txt",
     "/api/v1/rooms/lab1.ics",
     "/api/v1/rooms/lab1.svg",
+    "/api/v1/rooms/lab1/usual",
+    "/api/v1/rooms/lab1/occupancy",
     "/api/v1/tags",
     "/api/v1/schedule",
     "/api/v1/summary",
     "/api/v1/summary.svg",
     "/api/v1/history",
+    "/api/v1/utilisation",
 ];
 
 fn with(daemon: &Daemon, path: &str, name: &str, value: &str) -> crate::common::Response {
@@ -211,6 +214,8 @@ fn what_is_not_there_or_not_right_is_a_problem() {
         "/api/v1/rooms/lab9",
         "/api/v1/rooms/lab1.pdf",
         "/api/v1/rooms/lab1/pcs",
+        "/api/v1/rooms/lab9/usual",
+        "/api/v1/rooms/lab1/usual/",
         "/api/v1/rooms/LAB1",
     ] {
         problem(&get(&daemon, path), 404);
@@ -224,6 +229,9 @@ fn what_is_not_there_or_not_right_is_a_problem() {
         "history?pc=.",
         "history?since=soon",
         "history?limit=1&limit=2",
+        "utilisation?from=yesterday",
+        "rooms/lab1/usual?from=2026-11-02&to=2026-11-01",
+        "rooms/lab1/occupancy?from=2026-01-01&to=2026-02-01",
     ] {
         problem(&get(&daemon, &format!("/api/v1/{query}")), 400);
     }

@@ -11,7 +11,16 @@ fn example(path: &str) -> String {
 }
 
 /// Queries under which an answer has another form.
-const QUERIES: [&str; 6] = ["", "?tag=labs", "?tag=nobody", "?since=1", "?limit=2", "?after=99999"];
+const QUERIES: [&str; 8] = [
+    "",
+    "?tag=labs",
+    "?tag=nobody",
+    "?since=1",
+    "?limit=2",
+    "?after=99999",
+    "?from=2026-11-01&to=2026-11-30",
+    "?to=2000-01-01",
+];
 
 /// Holds a body against the schema that stands at `at` of the description.
 fn validate(description: &Value, at: &str, body: &Value) {
@@ -94,7 +103,8 @@ fn what_is_routed_is_described_and_told_to_people_and_the_other_way_about() {
     assert!(routed.len() > 5, "{routed:?}");
     // The one that is followed by a key.
     assert!(routed.remove("/api/v1/rooms/"));
-    let forms = ["", ".txt", ".ics", ".svg"].map(|form| format!("/api/v1/rooms/{{key}}{form}"));
+    let forms = ["", ".txt", ".ics", ".svg", "/usual", "/occupancy"]
+        .map(|form| format!("/api/v1/rooms/{{key}}{form}"));
     routed.extend(forms.into_iter().chain(["/api/v1/".into(), "/events".into()]));
     assert_eq!(routed, paths.iter().cloned().collect());
 

@@ -124,6 +124,12 @@ fn every_reason_is_counted_when_it_is_given() {
         let bad = Request::get(&format!("{path}?tag=a%20b"));
         seen.refusal(&daemon, door, "bad", || asked(&daemon, &bad, 400));
     }
+    for (reason, path, status) in [("path", "/insight/nothing", 404), ("bad", "/insight?from=x", 400)] {
+        seen.refusal(&daemon, "insight", reason, || asked(&daemon, &Request::get(path), status));
+    }
+    let forwarded = Request::get("/insight").header("Via", "1.1 proxy");
+    seen.refusal(&daemon, "insight", "forbidden", || asked(&daemon, &forwarded, 403));
+    seen.refusal(&daemon, "insight", "method", || asked(&daemon, &Request::new("DELETE", "/insight"), 405));
     seen.refusal(&daemon, "api", "path", || asked(&daemon, &Request::get("/api/v1/nothing"), 404));
 
     seen.refusal(&daemon, "page", "path", || asked(&daemon, &Request::get("/rooms/nothing"), 404));

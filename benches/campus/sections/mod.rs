@@ -6,6 +6,7 @@ mod fanout;
 mod filters;
 mod growth;
 mod hops;
+mod insight;
 mod page;
 mod push;
 mod slow;
@@ -38,6 +39,7 @@ pub(crate) enum Section {
     Push,
     Page,
     Start,
+    Insight,
     Slow,
     Abandoned,
     Hops,
@@ -46,13 +48,14 @@ pub(crate) enum Section {
 
 impl Section {
     /// In the order in which they are measured and shown.
-    pub(crate) const EACH: [Section; 10] = [
+    pub(crate) const EACH: [Section; 11] = [
         Section::Table,
         Section::Growth,
         Section::Filters,
         Section::Push,
         Section::Page,
         Section::Start,
+        Section::Insight,
         Section::Slow,
         Section::Abandoned,
         Section::Hops,
@@ -69,6 +72,7 @@ impl Section {
             Section::Push => "push",
             Section::Page => "page",
             Section::Start => "start",
+            Section::Insight => "insight",
             Section::Slow => "slow",
             Section::Abandoned => "abandoned",
             Section::Hops => "hops",
@@ -88,6 +92,9 @@ impl Section {
             }
             Section::Page => "the first request of a page, with its four messages, beside plain hyper",
             Section::Start => "a start with ten million rows of history, and reading them",
+            Section::Insight => {
+                "what the pages, plots and tables that look back take with ten million rows of history"
+            }
             Section::Slow => "5,000 clients that are slow on purpose, beside 500 good ones",
             Section::Abandoned => {
                 "100,000 channels that nobody asks for again: memory with them, and afterwards"
@@ -109,6 +116,7 @@ impl Section {
             Section::Push => push::measure(plan),
             Section::Page => page::measure(plan),
             Section::Start => start::measure(plan),
+            Section::Insight => insight::measure(plan),
             Section::Slow => slow::measure(plan),
             Section::Abandoned => abandoned::measure(plan),
             Section::Hops => hops::measure(plan),

@@ -6,6 +6,7 @@
 mod badge;
 mod calendar;
 mod history;
+mod insight;
 mod question;
 mod rooms;
 
@@ -19,6 +20,7 @@ use crate::wire::api::{ByKey, Json, Schedule, States, TagRooms, Tags, events};
 use chrono::Utc;
 use chrono_tz::Tz;
 use hyper::{Method, StatusCode};
+use insight::{Look, OfRoom};
 use question::Question;
 use rooms::Today;
 use sha2::{Digest, Sha256};
@@ -60,11 +62,13 @@ enum Page<'a> {
     Occupation,
     Rooms,
     Room(&'a str),
+    OfRoom(&'a str, OfRoom),
     Tags,
     Schedule,
     Summary,
     SummaryBadge,
     History,
+    Utilisation,
 }
 
 impl<'a> Page<'a> {
@@ -79,7 +83,13 @@ impl<'a> Page<'a> {
             "/summary" => Page::Summary,
             "/summary.svg" => Page::SummaryBadge,
             "/history" => Page::History,
-            rest => Page::Room(rest.strip_prefix("/rooms/").filter(|key| !key.contains('/'))?),
+            "/utilisation" => Page::Utilisation,
+            rest => match rest.strip_prefix("/rooms/")?.split_once('/') {
+                Some((key, "usual")) => Page::OfRoom(key, OfRoom::Usual),
+                Some((key, "occupancy")) => Page::OfRoom(key, OfRoom::Occupancy),
+                Some(_) => return None,
+                None => Page::Room(rest.strip_prefix("/rooms/")?),
+            },
         })
     }
 }
@@ -129,6 +139,7 @@ impl Api {
     async fn page(&self, page: Page<'_>, request: &Request) -> Result<Response, Refused> {
         let question = Question::read(request.uri.query().unwrap_or_default())
             .map_err(|line| Refused(StatusCode::BAD_REQUEST, Some(Refusal::ApiBad), line))?;
+        let terms = self.terms.borrow().clone();
         let json = "application/json";
         let (kind, body) = match page {
             Page::Docs => return Ok(docs(request)),
@@ -139,10 +150,12 @@ impl Api {
             Page::Rooms => (json, self.today().rooms(&question.tags)),
             Page::Summary => (json, self.today().summary(&question.tags)),
             Page::SummaryBadge => (badge::TYPE, self.today().summary_badge(&question.tags)),
-            Page::Room(name) => self.today().room(name).ok_or_else(|| {
-                Refused(StatusCode::NOT_FOUND, Some(Refusal::ApiPath), "There is no such room".into())
-            })?,
+            Page::Room(name) => self.today().room(name).ok_or_else(no_room)?,
             Page::History => (json, history::page(&self.hub, &question).await?),
+            Page::Utilisation => (json, self.look(&terms, request).utilisation(&question.tags).await?),
+            Page::OfRoom(key, of) => {
+                (json, self.look(&terms, request).of_room(key, of).await?.ok_or_else(no_room)?)
+            }
         };
         let digest = Sha256::digest(body.as_bytes());
         let tag = digest.iter().take(12).fold(String::from("\""), |mut tag, byte| {
@@ -151,6 +164,10 @@ impl Api {
             tag
         }) + "\"";
         Ok(tagged(request, tag, || Response::new(StatusCode::OK, kind, body)))
+    }
+
+    fn look<'a>(&'a self, terms: &'a Terms, request: &'a Request) -> Look<'a> {
+        Look { hub: &self.hub, terms, query: request.uri.query().unwrap_or_default() }
     }
 
     /// The state, and the hour.
@@ -201,6 +218,10 @@ impl Api {
         }
         .to_json()
     }
+}
+
+fn no_room() -> Refused {
+    Refused(StatusCode::NOT_FOUND, Some(Refusal::ApiPath), "There is no such room".into())
 }
 
 const METHODS: &str = "GET, HEAD, OPTIONS";

@@ -110,7 +110,7 @@ fn lean(name: &str, bytes: Bytes) -> Bytes {
     let mut in_comment = false;
     for line in text.lines().map(str::trim) {
         in_comment |= is_style && line.starts_with("/*") && (line.ends_with("*/") || !line.contains("*/"));
-        if !in_comment && !line.is_empty() && !(is_script && line.starts_with("//")) {
+        if !(in_comment || line.is_empty() || is_script && line.starts_with("//")) {
             lean.push_str(line);
             lean.push('\n');
         }

@@ -10,16 +10,18 @@ use crate::core::channel::{ChannelId, HoldId};
 use crate::core::poll::{Ask, Poll, Reply, Shortage};
 use crate::core::room::RoomKey;
 use crate::core::schedule::TimeOfDay;
-use crate::core::seats::Seats;
+use crate::core::seats::{SeatRule, Seats};
 use crate::core::snapshot::{RoomView, Snapshot};
 use crate::core::tag::{FilterChange, TagFilter};
 use crate::core::token::Token;
 use crate::core::turns::Offer;
 use crate::hub::{Hub, Recipient};
 use crate::page::{Language, Row, Shown};
-use crate::wire::page::{Gone, RowEvent, event};
+use crate::wire;
+use crate::wire::page::{RowEvent, event};
 use chrono::{DateTime, Timelike, Utc};
 use chrono_tz::Tz;
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
@@ -58,8 +60,16 @@ pub(super) struct Sheet {
     terms: Arc<Terms>,
     /// In the order of their keys.
     lines: Vec<Arc<Line>>,
-    /// Rooms that are gone, with the number of that; the last is the newest.
-    gone: Vec<(RoomKey, u64)>,
+    gone: Gone,
+    /// All rows as events, in each language that somebody came anew in.
+    whole: [OnceLock<String>; Language::ALL.len()],
+}
+
+/// Rooms that are gone.
+#[derive(Debug, Default)]
+struct Gone {
+    /// With the number of that; the last is the newest.
+    rooms: Vec<(RoomKey, u64)>,
     /// Of what went up to this, not all is known.
     forgotten: u64,
 }
@@ -87,8 +97,8 @@ impl Board {
             snapshot: hub.snapshot(),
             terms: terms.borrow().clone(),
             lines: Vec::new(),
-            gone: Vec::new(),
-            forgotten: 0,
+            gone: Gone::default(),
+            whole: Default::default(),
         };
         let boot = format!("{:08x}", u32::from_ne_bytes(bits));
         Board { hub, boot, sheet: watch::Sender::new(Arc::new(first)), wanted: Notify::new(), terms }
@@ -216,16 +226,12 @@ impl Sheet {
             }
         }
         lines.sort_by(|a, b| a.row.key.as_str().cmp(b.row.key.as_str()));
-        let find =
+        let is_there =
             |key: &RoomKey| lines.binary_search_by(|line| line.row.key.as_str().cmp(key.as_str())).is_ok();
-        let mut gone: Vec<(RoomKey, u64)> = self.gone.iter().filter(|(key, _)| !find(key)).cloned().collect();
-        let left = self.lines.iter().filter(|line| !find(&line.row.key));
-        gone.extend(left.map(|line| (line.row.key.clone(), number)));
-        is_other |= gone.last().is_some_and(|(_, last)| *last == number);
-        let many = gone.len().saturating_sub(MAX_GONE);
-        let forgotten = gone.drain(..many).map(|(_, number)| number).next_back().unwrap_or(self.forgotten);
+        let gone = self.gone.after(self.lines.iter().map(|line| &line.row.key), is_there, number);
+        is_other |= gone.last() == Some(number);
         let number = if is_other { number } else { self.number };
-        Sheet { number, now, snapshot, terms, lines, gone, forgotten }
+        Sheet { number, now, snapshot, terms, lines, gone, whole: Default::default() }
     }
 
     fn line(&self, key: &RoomKey) -> Option<&Arc<Line>> {
@@ -256,20 +262,49 @@ impl Sheet {
         Row::new(room, seats(room, &self.terms, &self.now))
     }
 
+    /// Which PCs count as free.
+    pub(super) fn seats(&self) -> &SeatRule {
+        &self.terms.seats
+    }
+
     /// The events that tell what has changed since that number; all rows, where it is none from which one can go on.
-    /// The last of them has no end yet, so that an id may follow.
-    pub(super) fn events(&self, since: Option<u64>, language: Language) -> Vec<String> {
-        let since = since.filter(|since| self.is_known(*since));
-        let is_new = |number: u64| since.is_none_or(|since| number > since);
-        let gone = self.gone.iter().filter(|(_, number)| since.is_some() && is_new(*number));
-        let gone = gone.map(|(key, _)| event("gone", &Gone { key: key.as_str() }));
-        let lines = self.lines.iter().filter(|line| is_new(line.changed));
-        gone.chain(lines.map(|line| line.event(language).to_owned())).collect()
+    /// The last of them has no end yet, so that an id may follow; empty where there is nothing to tell.
+    pub(super) fn events(&self, since: Option<u64>, language: Language) -> Cow<'_, str> {
+        let Some(since) = since.filter(|since| self.is_known(*since)) else {
+            let all = || self.lines.iter().map(|line| line.event(language)).collect::<Vec<_>>().join("\n");
+            return made(&self.whole, language, all).into();
+        };
+        let gone = self.gone.rooms.iter().filter(|(_, number)| *number > since);
+        let gone = gone.map(|(key, _)| event("gone", &wire::page::Gone { key: key.as_str() }).into());
+        let lines = self.lines.iter().filter(|line| line.changed > since);
+        let events: Vec<Cow<'_, str>> = gone.chain(lines.map(|line| line.event(language).into())).collect();
+        events.join("\n").into()
     }
 
     /// Whether one who is that far can be told what has changed since.
     pub(super) fn is_known(&self, number: u64) -> bool {
-        (self.forgotten..=self.number).contains(&number)
+        (self.gone.forgotten..=self.number).contains(&number)
+    }
+}
+
+impl Gone {
+    /// The same, when of those that were there some are not there any more; and others may be there again.
+    fn after<'a>(
+        &self,
+        were: impl Iterator<Item = &'a RoomKey>,
+        is_there: impl Fn(&RoomKey) -> bool,
+        number: u64,
+    ) -> Gone {
+        let mut rooms: Vec<_> = self.rooms.iter().filter(|(key, _)| !is_there(key)).cloned().collect();
+        rooms.extend(were.filter(|key| !is_there(key)).map(|key| (key.clone(), number)));
+        let many = rooms.len().saturating_sub(MAX_GONE);
+        let forgotten = rooms.drain(..many).map(|(_, number)| number).max();
+        Gone { rooms, forgotten: forgotten.unwrap_or(self.forgotten) }
+    }
+
+    /// The number under which a room went last.
+    fn last(&self) -> Option<u64> {
+        self.rooms.last().map(|(_, number)| *number)
     }
 }
 
@@ -348,5 +383,30 @@ impl Recipient for Told {
     fn deliver(self: Box<Self>, reply: Reply) {
         // It may have looked meanwhile by itself, and asks anew.
         let _ = self.0.send(reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u64) -> RoomKey {
+        RoomKey::parse(&format!("r{number}")).unwrap()
+    }
+
+    #[test]
+    fn rooms_that_went_long_ago_are_forgotten_and_so_is_that_anybody_can_go_on_from_there() {
+        let (mut gone, none) = (Gone::default(), |_: &RoomKey| false);
+        for number in 1..=MAX_GONE as u64 {
+            gone = gone.after([key(number)].iter(), none, number);
+        }
+        assert_eq!((gone.rooms.len(), gone.forgotten, gone.last()), (MAX_GONE, 0, Some(MAX_GONE as u64)));
+        let number = MAX_GONE as u64 + 1;
+        gone = gone.after([key(9000), key(9001)].iter(), none, number);
+        assert_eq!((gone.rooms.len(), gone.forgotten, gone.last()), (MAX_GONE, 2, Some(number)));
+        let is_back = |of: &RoomKey| *of == key(9001) || *of == key(3);
+        gone = gone.after([].iter(), is_back, number + 1);
+        assert_eq!((gone.rooms.len(), gone.forgotten, gone.last()), (MAX_GONE - 2, 2, Some(number)));
+        assert!(!gone.rooms.iter().any(|(key, _)| is_back(key)));
     }
 }

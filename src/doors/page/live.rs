@@ -118,9 +118,8 @@ impl Stream<'_> {
         if events.is_empty() {
             return Ok(());
         }
-        let mut text = events.join("\n");
-        text.push_str(&format!("id: {}\n\n", self.page.board.id(sheet)));
-        self.socket.write_on(&[text.as_bytes()], 0).await
+        let id = format!("id: {}\n\n", self.page.board.id(sheet));
+        self.socket.write_on(&[events.as_bytes(), id.as_bytes()], 0).await
     }
 
     /// The time, where the rooms are.

@@ -6,16 +6,16 @@ mod answer;
 mod assets;
 mod board;
 mod live;
+mod plots;
 mod wishes;
 
 use super::Porch;
 use super::http::{Connection, Places, Request, Response};
 use crate::core::origins::Origin;
 use crate::core::seats::SeatRule;
-use crate::core::snapshot::RoomView;
 use crate::health::Refusal;
 use crate::hub::Hub;
-use crate::page::{Embed, Frame, Kiosk, Language, Missing, Overview, PageQuery, Plots, RoomPage, Shown};
+use crate::page::{Embed, Frame, Kiosk, Language, Missing, Overview, PageQuery, RoomPage, Shown};
 use crate::wire::page::{Icon, Manifest};
 use crate::wire::{api::Json, query};
 use alerts::Alerts;
@@ -24,6 +24,7 @@ use assets::Assets;
 use board::{Board, Sheet};
 use chrono_tz::Tz;
 use hyper::{Method, StatusCode, header};
+use plots::Shelf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -45,6 +46,7 @@ pub struct Page {
     board: Arc<Board>,
     alerts: Alerts,
     assets: Assets,
+    shelf: Shelf,
     /// How many streams there may be.
     streams: Places,
     porch: Porch,
@@ -115,7 +117,7 @@ impl Page {
         porch.tasks.spawn(board.clone().run(porch.shutdown.clone()));
         let (alerts, desk) = Alerts::new(board.clone(), terms, porch.health.clone());
         porch.tasks.spawn(desk.run(porch.shutdown.clone()));
-        Page { hub, board, alerts, assets: Assets::new(), streams, porch }
+        Page { hub, board, alerts, assets: Assets::new(), shelf: Shelf::new(), streams, porch }
     }
 
     /// Answers a request of `origin` with a stream, until one of both sides ends it.
@@ -137,14 +139,14 @@ impl Page {
         match wanted {
             Wanted::Live if request.method == Method::GET => self.tell(connection, request, origin).await,
             Wanted::Live => Err(Response::new(StatusCode::OK, live::TYPE, "")),
-            wanted => Err(self.answer(wanted, request)),
+            wanted => Err(self.answer(wanted, request).await),
         }
     }
 
-    fn answer(&self, wanted: Wanted<'_>, request: &Request) -> Response {
+    async fn answer(&self, wanted: Wanted<'_>, request: &Request) -> Response {
         match wanted {
             Wanted::Overview | Wanted::Kiosk | Wanted::Embed | Wanted::Live => self.view(wanted, request),
-            Wanted::Room(key) => self.room(key, request),
+            Wanted::Room(key) => self.room(key, request).await,
             Wanted::Manifest => self.manifest(request),
             Wanted::Worker => self.asset("scripts/worker.js", request),
             Wanted::Favicon => self.asset("icons/icon-192.png", request),
@@ -166,7 +168,7 @@ impl Page {
         html(request, StatusCode::OK, frame.language, within, body)
     }
 
-    fn room(&self, key: &str, request: &Request) -> Response {
+    async fn room(&self, key: &str, request: &Request) -> Response {
         let sheet = self.board.now();
         let frame = self.frame(request, &sheet);
         let Some(room) = sheet.snapshot.room(key) else {
@@ -175,14 +177,9 @@ impl Page {
         let row = sheet.row(room);
         let row_html = row.html(frame.language);
         let shown = Shown { row: &row, html: &row_html };
-        let plots = self.plots(room);
+        let plots = self.shelf.plots(&self.hub, frame.texts(), room, &sheet).await;
         let body = RoomPage::new(&frame, room, shown, &plots).html();
         html(request, StatusCode::OK, frame.language, Within::ItsOwnWindow, body)
-    }
-
-    /// The pictures of a room's page.
-    fn plots(&self, _room: RoomView<'_>) -> Plots {
-        Plots::default()
     }
 
     fn missing(&self, request: &Request, frame: &Frame, is_room: bool) -> Response {
@@ -238,8 +235,8 @@ impl Page {
             start_url: "/",
             scope: "/",
             display: "standalone",
-            background_color: "#ffffff",
-            theme_color: "#0b5cad",
+            background_color: "#fcfcfa",
+            theme_color: "#fcfcfa",
             icons: vec![
                 icon("icon.svg", "any", "image/svg+xml", "any"),
                 icon("icon-192.png", "192x192", "image/png", "any"),

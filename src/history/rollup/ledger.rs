@@ -18,6 +18,19 @@ const SPANS: usize = 4_000;
 /// What there is to be known of one room or PC has ids from this many times its own on.
 const STRIDE: i64 = 1 << 32;
 
+/// An hour, in seconds.
+const HOUR: i64 = 3600;
+
+/// What rows of a PC came to on a day.
+#[derive(Default)]
+struct Moved {
+    changes: u64,
+    used: u64,
+    /// How many there were in its worst hour, as far as that is known, and which that was.
+    worst: u64,
+    hour: i64,
+}
+
 /// The id of what is known of a room or PC at some time.
 pub(in super::super) fn key(of: i64, at: i64) -> i64 {
     of.saturating_mul(STRIDE).saturating_add(at)
@@ -38,6 +51,8 @@ pub(in super::super) struct Ledger {
     names: HashMap<i64, Option<PcName>>,
     rooms: HashMap<RoomKey, i64>,
     new_rooms: Vec<(i64, RoomKey)>,
+    /// By PC: in which hour its last rows were, and how many these are.
+    hours: HashMap<i64, (i64, u64)>,
     places: HashMap<PcName, RoomKey>,
 }
 
@@ -49,9 +64,12 @@ impl Ledger {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?))
             })?;
         let mut tally = Tally::at(at, last, phase.unwrap_or_default());
-        let mut pcs = connection.prepare_cached("SELECT id, room, occupation FROM countedPcs")?;
+        let mut pcs =
+            connection.prepare_cached("SELECT id, room, occupation, hour, changes FROM countedPcs")?;
         let mut rows = pcs.query([])?;
+        let mut hours = HashMap::new();
         while let Some(row) = rows.next()? {
+            hours.insert(row.get(0)?, (row.get(3)?, row.get::<_, i64>(4)?.unsigned_abs()));
             tally.set(row.get(0)?, row.get(1)?, state_of(row.get_ref(2)?.as_str().unwrap_or_default()));
         }
         // What was read need not be saved.
@@ -63,6 +81,7 @@ impl Ledger {
             names: HashMap::new(),
             rooms: rooms(connection)?,
             new_rooms: Vec::new(),
+            hours,
             places: HashMap::new(),
         })
     }
@@ -154,16 +173,24 @@ impl Ledger {
 
     /// Writes what has come up to now, and how far that is. After an error this value is of no use any more.
     pub(super) fn save(&mut self, connection: &mut Connection, zone: Tz) -> rusqlite::Result<()> {
-        let Drained { spans, changes, pcs } = self.tally.drain();
+        let Drained { spans, changes, mut pcs } = self.tally.drain();
         let (mut days, mut dates) = (BTreeMap::new(), HashMap::new());
         let mut day = |begin: i64| *dates.entry(begin).or_insert_with(|| zone::day(begin, zone));
         for ((room, begin), span) in &spans {
             days.entry(key(*room, day(*begin))).or_insert_with(Span::default).add(span);
         }
-        let mut moved = BTreeMap::new();
+        let mut moved: BTreeMap<i64, Moved> = BTreeMap::new();
         for ((pc, begin), (changes, used)) in changes {
-            let sum: &mut (u64, u64) = moved.entry(key(pc, day(begin))).or_default();
-            *sum = (sum.0 + changes, sum.1 + used);
+            // Of an hour some rows may have been counted before; so the hour goes on.
+            let hour = (begin - self.tally.phase).div_euclid(HOUR) * HOUR + self.tally.phase;
+            let open = self.hours.entry(pc).or_default();
+            *open = if open.0 == hour { (hour, open.1 + changes) } else { (hour, changes) };
+            let sum = moved.entry(key(pc, day(begin))).or_default();
+            (sum.changes, sum.used) = (sum.changes + changes, sum.used + used);
+            if open.1 > sum.worst {
+                (sum.worst, sum.hour) = (open.1, hour);
+            }
+            pcs.insert(pc);
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
@@ -175,18 +202,21 @@ impl Ledger {
             add(&transaction, "roomHalfHours", spans)?;
             add(&transaction, "roomDays", days.iter().map(|(id, span)| (*id, span)))?;
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO pcDays (id, changes, used) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (id) DO UPDATE SET changes = changes + ?2, used = used + ?3",
+                "INSERT INTO pcDays (id, changes, used, worst, hour) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (id) DO UPDATE SET changes = changes + ?2, used = used + ?3,
+                         hour = iif(?4 > worst, ?5, hour), worst = max(worst, ?4)",
             )?;
-            for (id, (changes, used)) in moved {
-                insert.execute(params![id, number(changes), number(used)])?;
+            for (id, Moved { changes, used, worst, hour }) in moved {
+                insert.execute(params![id, number(changes), number(used), number(worst), hour])?;
             }
             let mut insert = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO countedPcs (id, room, occupation) VALUES (?1, ?2, ?3)",
+                "INSERT OR REPLACE INTO countedPcs (id, room, occupation, hour, changes)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
             for pc in pcs {
                 if let Some((room, state)) = self.tally.pc(pc) {
-                    insert.execute(params![pc, room, state.code()])?;
+                    let (hour, changes) = self.hours.get(&pc).copied().unwrap_or_default();
+                    insert.execute(params![pc, room, state.code(), hour, number(changes)])?;
                 }
             }
             let Tally { at, last, phase, .. } = self.tally;

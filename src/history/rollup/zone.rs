@@ -8,9 +8,14 @@ fn local(at: i64, zone: Tz) -> DateTime<Tz> {
     DateTime::from_timestamp(at, 0).unwrap_or_default().with_timezone(&zone)
 }
 
+/// The date of a second.
+pub(in super::super) fn date(at: i64, zone: Tz) -> NaiveDate {
+    local(at, zone).date_naive()
+}
+
 /// The day of a second: how many are between it and the first of 1970.
 pub(in super::super) fn day(at: i64, zone: Tz) -> i64 {
-    i64::from(local(at, zone).date_naive().to_epoch_days())
+    i64::from(date(at, zone).to_epoch_days())
 }
 
 /// The second at which a day begins: its first, where midnight is skipped or comes twice.

@@ -10,8 +10,8 @@ const TABLES: [(&str, &str); 5] = [
     ("rooms", "key"),
     ("roomHalfHours", "covered, pcs, peak, o, x, wf, lf, wu, lu, wx, lx"),
     ("roomDays", "covered, pcs, peak, o, x, wf, lf, wu, lu, wx, lx"),
-    ("pcDays", "changes, used"),
-    ("countedPcs", "room, occupation"),
+    ("pcDays", "changes, used, worst, hour"),
+    ("countedPcs", "room, occupation, hour, changes"),
 ];
 
 /// Copies what can be read; returns how many gaps there were.

@@ -58,8 +58,8 @@ function choose() {
   refresh();
 }
 
-const isPart = more || isFiltered(query());
-connect(isPart ? await (await rarely()).everything() : body.dataset.live, (message) => on[message.type]?.(message));
+const isPart = more || isFiltered(new URLSearchParams(location.search));
+connect(isPart ? await (await rarely()).everything(form) : body.dataset.live, (message) => on[message.type]?.(message));
 refresh();
 form?.addEventListener('input', choose);
 form?.addEventListener('submit', (event) => event.preventDefault());

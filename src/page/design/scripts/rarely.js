@@ -4,7 +4,8 @@ import { put, rows } from './rooms.js';
 import { fill } from './texts.js';
 
 // All rooms, for who was shown some only: those of a filter, or the first of very many. Says up to where they are told.
-export async function everything() {
+export async function everything(form) {
+  if (form) choose(form, new URLSearchParams(location.search));
   const { lang, live } = document.body.dataset;
   try {
     const answer = await fetch(`/?all=1&lang=${lang}`);
@@ -28,4 +29,13 @@ export function sayFirst(place, fits) {
   if (!first) return;
   const text = fill(place.dataset.text, { time: first.dataset.until });
   place.replaceChildren(text, ' ', first.querySelector('a').cloneNode(true));
+}
+
+// As the address has it: a page that was kept for another one has other choices.
+function choose(form, query) {
+  for (const field of form.elements) {
+    const values = query.getAll(field.name);
+    if (field.type === 'radio' || field.type === 'checkbox') field.checked = values.includes(field.value) || (!field.value && !values[0]);
+    else if (field.name !== 'lang') field.value = values[0] ?? '';
+  }
 }
