@@ -23,6 +23,7 @@ export function filter(query, now) {
     words.every((word) => room.find.includes(word));
   const lasts = ({ state, until }) => state === 'open' && (!until || minutes(until) - minutes(now) >= least);
   return {
+    system,
     fits,
     passes: (room) => fits(room) && (!least || lasts(room)),
     seats: (room) => (system && room.usable > 0 ? +room[system] : +room.usable),
