@@ -66,6 +66,7 @@ impl PageQuery {
         };
         let minutes = last("minutes").and_then(|text| text.trim().parse().ok());
         let search: String = last("q").unwrap_or_default().trim().chars().take(MAX_SEARCH).collect();
+        let search = search.trim_end().to_owned();
         PageQuery {
             filter: Filter {
                 tags,
@@ -149,6 +150,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
     #[test]
     fn a_query_is_read_and_what_is_not_understood_is_passed_over() {
@@ -175,5 +177,19 @@ mod tests {
         assert_eq!(long.filter.search.len(), MAX_SEARCH);
         let many: String = (0..500).map(|i| format!("tag=t{i}&")).collect();
         assert_eq!(PageQuery::read(&many).filter.tags.len(), MAX_TAGS);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_an_address_is_told_again_as_it_was_read(
+            pairs in prop::collection::vec(("(tag|system|minutes|q|all|lang|[a-z%]{0,4})", ".{0,130}"), 0..8),
+            raw in any::<bool>(),
+        ) {
+            let value = |text: &str| if raw { text.to_owned() } else { utf8_percent_encode(text, PLAIN).to_string() };
+            let pairs: Vec<String> = pairs.iter().map(|(name, text)| format!("{name}={}", value(text))).collect();
+            let query = PageQuery::read(&pairs.join("&"));
+            prop_assert_eq!(PageQuery::read(query.text().trim_start_matches('?')), query.clone());
+            prop_assert!(query.text().is_ascii() && !query.text().contains(['"', '<', '>', '\'', ' ']));
+        }
     }
 }

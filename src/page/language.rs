@@ -94,6 +94,7 @@ fn thousandths(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{prop_assert, proptest};
 
     #[test]
     fn a_reader_gets_the_language_that_is_wanted_most() {
@@ -122,6 +123,16 @@ mod tests {
     fn each_language_has_its_own_place_and_code() {
         for (place, language) in Language::ALL.into_iter().enumerate() {
             assert_eq!((language.place(), Language::parse(language.code())), (place, Some(language)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_does_harm(header in "[a-zA-Z*;=q,.0-9 -]{0,60}|.{0,60}") {
+            if let Some(language) = Language::accepted(&header) {
+                let named = header.to_ascii_lowercase();
+                prop_assert!(named.contains(language.code()) || named.contains('*'));
+            }
         }
     }
 }

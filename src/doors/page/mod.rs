@@ -235,8 +235,8 @@ impl Page {
             start_url: "/",
             scope: "/",
             display: "standalone",
-            background_color: "#ffffff",
-            theme_color: "#0b5cad",
+            background_color: "#fcfcfa",
+            theme_color: "#fcfcfa",
             icons: vec![
                 icon("icon.svg", "any", "image/svg+xml", "any"),
                 icon("icon-192.png", "192x192", "image/png", "any"),
