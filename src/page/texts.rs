@@ -222,8 +222,10 @@ texts! {
     plot_median,
     /// Free in one week of four.
     plot_lucky,
-    /// What is usual on a `{day}` at `{time}`: `{n}`, from `{lower}` to `{upper}`.
+    /// What is usual on a `{day}` at `{time}`: `{n}`.
     plot_week_now,
+    /// In every other week it is from `{lower}` to `{upper}`.
+    plot_week_spread,
     /// When the `{fewest}` (`{fewest_day}`, `{fewest_time}`) and the `{most}` (`{most_day}`, `{most_time}`) are free.
     plot_week_range,
     /// From how many weeks (`{n}`) that is known.

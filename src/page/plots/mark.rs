@@ -83,8 +83,10 @@ pub(super) struct Figure<'a> {
     /// Of the element, and what those within it begin with.
     pub(super) id: &'static str,
     pub(super) title: &'a str,
-    /// What is to be seen, in a sentence; it stands below the picture.
+    /// What is to be seen, in a sentence or a few, for those who do not see it.
     pub(super) says: &'a str,
+    /// Whether that stands below the picture, too.
+    pub(super) is_caption: bool,
     pub(super) height: u16,
     /// What is in the picture.
     pub(super) picture: &'a str,
@@ -126,7 +128,7 @@ impl fmt::Display for Figure<'_> {
             write!(f, r#"<li><svg width="18" height="12">{shape}</svg>{means}</li>"#)?;
         }
         f.write_str("</ul>")?;
-        if !says.is_empty() {
+        if self.is_caption {
             write!(f, "<figcaption>{says}</figcaption>")?;
         }
         write!(

@@ -52,10 +52,8 @@ pub fn schedule(
         );
     }
     picture += &hours.labels(HEIGHT - 3);
-    let says = match events.len() {
-        0 => texts.schedule_none.to_owned(),
-        _ => String::new(),
-    };
+    let spans = events.iter().map(|event| span(event)).collect::<Vec<_>>().join("; ");
+    let says = if events.is_empty() { texts.schedule_none } else { &spans };
     let mut table = format!(
         r#"<thead><tr><th scope="col">{}</th><th scope="col">{}</th><th scope="col">{}</th></tr></thead><tbody>"#,
         escaped(texts.plot_from),
@@ -74,7 +72,8 @@ pub fn schedule(
     Figure {
         id: ID,
         title: texts.schedule,
-        says: &says,
+        says,
+        is_caption: false,
         height: HEIGHT,
         picture: &picture,
         hatching: Hatching::Aslant,
@@ -106,11 +105,14 @@ fn block(event: &Reservation, rule: &SeatRule, hours: Hours) -> String {
         String::new()
     };
     format!(
-        r#"<svg x="{x}" y="{TOP}" width="{wide}" height="{BAR}"><title>{}–{} {}</title>{shape}{text}</svg>"#,
-        clock(start),
-        clock(end),
-        escaped(&event.text)
+        r#"<svg x="{x}" y="{TOP}" width="{wide}" height="{BAR}"><title>{}</title>{shape}{text}</svg>"#,
+        escaped(&span(event))
     )
+}
+
+/// From when to when there is what.
+fn span(event: &Reservation) -> String {
+    format!("{}–{} {}", clock(minute_of(event.start)), clock(end_of(event)), event.text)
 }
 
 /// The minute at which it is over. One that lasts until the last minute lasts until midnight.

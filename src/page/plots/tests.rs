@@ -120,7 +120,10 @@ fn a_week_says_when_most_and_fewest_are_free_and_what_is_usual_now() {
     let of = |weekday| Week { usual: &known, pcs: 10, weekday, now: at(585) };
     let plot = week(&EN, of(0), Hours::default());
     is_sound(&plot);
-    assert!(plot.contains("On Monday at 09:30 usually 2 are free; in half of the weeks 1 to 4."), "{plot}");
+    assert!(
+        plot.contains("On Monday at 09:30 usually 2 are free. In half of the weeks 1 to 4 are."),
+        "{plot}"
+    );
     assert!(
         plot.contains("Fewest: 2 on Monday at 09:30. Most: 10 on Friday at 10:00."),
         "nights do not count: {plot}"

@@ -110,6 +110,7 @@ pub fn today(
         id: ID,
         title: texts.today,
         says: &says,
+        is_caption: true,
         height: HEIGHT,
         picture: &picture,
         hatching: Hatching::Level,

@@ -81,6 +81,7 @@ pub fn week(texts: &Texts, week: Week<'_>, hours: Hours) -> String {
         id: "plot-week",
         title: texts.usual,
         says: &says(texts, &week, &shown),
+        is_caption: true,
         height: HEIGHT,
         picture: &picture,
         hatching: Hatching::None,
@@ -99,18 +100,15 @@ pub fn week(texts: &Texts, week: Week<'_>, hours: Hours) -> String {
 fn says(texts: &Texts, week: &Week<'_>, shown: &[&Usual]) -> String {
     let day = |of: &Usual| texts.weekdays.get(usize::from(of.slot.weekday())).copied().unwrap_or_default();
     let now = Slot::new(week.weekday.into(), minute_of(week.now).into());
-    let at_now = shown.iter().find(|usual| usual.slot == now).map(|usual| {
-        fill(
-            texts.plot_week_now,
-            &[
-                ("day", day(usual)),
-                ("time", &clock(usual.slot.minute())),
-                ("n", &whole(usual.median)),
-                ("lower", &whole(usual.lower)),
-                ("upper", &whole(usual.upper)),
-            ],
-        )
+    let usual = shown.iter().find(|usual| usual.slot == now);
+    let at_now = usual.map(|usual| {
+        let time = clock(usual.slot.minute());
+        fill(texts.plot_week_now, &[("day", day(usual)), ("time", &time), ("n", &whole(usual.median))])
     });
+    let spread = usual.map(|usual| (whole(usual.lower), whole(usual.upper)));
+    let spread = spread.filter(|(lower, upper)| lower != upper);
+    let spread =
+        spread.map(|(lower, upper)| fill(texts.plot_week_spread, &[("lower", &lower), ("upper", &upper)]));
     // The nearest to now of those that are alike would be as good; the first is easier to find again.
     let fewest = shown.iter().min_by(|a, b| a.median.total_cmp(&b.median));
     let most = shown.iter().rev().max_by(|a, b| a.median.total_cmp(&b.median));
@@ -130,7 +128,7 @@ fn says(texts: &Texts, week: &Week<'_>, shown: &[&Usual]) -> String {
     });
     let weeks = shown.iter().map(|usual| usual.weeks).max().unwrap_or_default();
     let of = fill(texts.plot_week_of, &[("n", &weeks.to_string())]);
-    [at_now, range, Some(of)].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    [at_now, spread, range, Some(of)].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 fn table(texts: &Texts, shown: &[&Usual], hours: Hours) -> String {
