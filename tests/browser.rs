@@ -7,6 +7,8 @@
 
 #[path = "browser/accessible.rs"]
 mod accessible;
+#[path = "browser/alerts.rs"]
+mod alerts;
 #[path = "browser/campus.rs"]
 mod campus;
 mod common;

@@ -37,8 +37,8 @@ use super::room::RoomKey;
 use super::schedule::TimeOfDay;
 use super::seats::{Free, Room, Seats, Until};
 use super::tag::Tag;
-use seating::Seating;
-use std::collections::BTreeMap;
+use seating::{Seating, Slots};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 use wish::{List, Waiter, Wish};
 
@@ -283,16 +283,26 @@ impl Turns {
         let mut seating = Seating::new(offers.iter().map(|offer| offer.free), claims);
         // Wishes that have a seat, by the order in which they were given one.
         let mut seated: Vec<&Waiting> = Vec::new();
+        let mut waiters: HashSet<&Waiter> = HashSet::new();
+        // A crowd waits for a few rooms. Where there is no seat for one, there is none for who wishes the same, either.
+        let mut would_do: HashMap<&Wish, Option<Slots>> = HashMap::new();
         for one in self.queue.iter().filter(|one| !one.streams.is_empty()) {
             if seating.is_full() {
                 break;
             }
-            if seated.iter().any(|other| other.waiter == one.waiter) {
+            if waiters.contains(&one.waiter) {
                 continue;
             }
-            let would_do = offers.iter().enumerate().filter(|(_, offer)| one.wish.is_met_by(offer));
-            if seating.seat(would_do.map(|(place, _)| place), one.wish.system) {
+            let own = would_do.entry(&one.wish).or_insert_with(|| {
+                let rooms = offers.iter().enumerate().filter(|(_, offer)| one.wish.is_met_by(offer));
+                Some(Slots::new(rooms.map(|(place, _)| place), one.wish.system))
+            });
+            let Some(slots) = own else { continue };
+            if seating.seat(slots) {
                 seated.push(one);
+                waiters.insert(&one.waiter);
+            } else {
+                *own = None;
             }
         }
         let until = now + self.claim;

@@ -224,6 +224,28 @@ impl Browser {
         requests.filter_map(|r| Some(r["message"]["params"]["request"]["url"].as_str()?.to_owned())).collect()
     }
 
+    /// Waits until a stream of events has told one of this kind that holds this text, since this or [`Browser::requested`]
+    /// was last asked.
+    #[track_caller]
+    pub(crate) fn until_told(&self, kind: &str, text: &str) {
+        let end = Instant::now() + GUARD;
+        loop {
+            let log = self.take(self.driver().get_log("performance"));
+            let events = log.iter().filter_map(|entry| serde_json::from_str::<Value>(&entry.message).ok());
+            let mut messages =
+                events.filter(|event| event["message"]["method"] == "Network.eventSourceMessageReceived");
+            let is_it = |event: Value| {
+                let told = &event["message"]["params"];
+                told["eventName"] == kind && told["data"].as_str().is_some_and(|data| data.contains(text))
+            };
+            if messages.any(is_it) {
+                return;
+            }
+            assert!(Instant::now() < end, "no event {kind} with {text:?}\n{}", self.described());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A command of the DevTools protocol, to the tab that is spoken to.
     pub(crate) fn devtools(&self, method: &str, parameters: &Value) -> Value {
         self.take(self.driver().cdp().send_raw(method, parameters))

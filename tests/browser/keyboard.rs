@@ -18,10 +18,12 @@ const FOCUS: &str = "(() => {
     const r = e.getBoundingClientRect();
     const name = e.id || e.name && e.name + '=' + e.value || e.closest('li.room')?.dataset.key || e.getAttribute('href') || e.textContent.trim();
     const over = document.elementFromPoint(Math.max(0, r.x + Math.min(r.width, innerWidth) / 2), r.y + r.height / 2);
+    // The field of a row of buttons may be cut off: what is seen of it is its label.
+    const cut = !e.labels?.length && [e, e.parentElement].some(s => getComputedStyle(s).clipPath.includes('50%') || +getComputedStyle(s).opacity === 0);
     e.blur();
     const blurred = shown.map(looks).join('/');
     e.focus({focusVisible: true});
-    return {name, tag: e.tagName, visible: focused !== blurred, inside: r.bottom > 0 && r.top < innerHeight && r.width > 0,
+    return {name, tag: e.tagName, visible: focused !== blurred && !cut, inside: r.bottom > 0 && r.top < innerHeight && r.width > 0,
         uncovered: !over || e.contains(over) || over.contains(e) || !!e.labels?.length};
 })()";
 

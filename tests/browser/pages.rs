@@ -2,25 +2,28 @@
 
 use crate::campus::{Room, Site, few};
 use crate::driver::Browser;
+use crate::past;
 use crate::view::until_live;
 
 /// Every page, by its address, and whether it is told what changes.
-pub(crate) const PAGES: [(&str, bool); 7] = [
+pub(crate) const PAGES: [(&str, bool); 9] = [
     ("/", true),
     ("/rooms/lab1", true),
     ("/kiosk", true),
     ("/embed", true),
     ("/insight", false),
+    ("/insight/idle", false),
+    ("/insight/flapping", false),
     ("/rooms/nowhere", false),
     ("/api/v1/", false),
 ];
 
-/// A campus with all that rows can say in it.
+/// A campus with all that rows can say in it, and with a past.
 pub(crate) fn site() -> Site {
     let mut rooms = few();
     rooms.push(Room::new("arab", LONG_ARABIC, &["west"]).with(2, 1, 1, 1).booked(90, 150, LONG_ARABIC));
     rooms.push(Room::new("dutch", LONG_DUTCH, &["east"]).with(0, 0, 0, 3).booked(-10, 50, LONG_DUTCH));
-    Site::of(rooms)
+    Site::built(rooms, "", past::six_weeks)
 }
 
 pub(crate) const LONG_ARABIC: &str =

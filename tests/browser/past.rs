@@ -77,6 +77,13 @@ fn write(file: &std::path::Path, rooms: &[Room], hours: i64) {
                     }
                 }
             }
+            // And one has a cable that is loose, every day at eleven.
+            if hour == 11 && pcs.len() > 2 {
+                for (n, is) in ["x", "wf", "x", "wf", "x", "wf"].into_iter().enumerate() {
+                    add.execute(params![3, time.timestamp() + 1100 + 10 * n as i64, is]).unwrap();
+                    pcs[2].2 = is;
+                }
+            }
             time += Duration::minutes(20);
         }
         let moments: Vec<i64> = (1..6000).step_by(17).collect();

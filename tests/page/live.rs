@@ -18,6 +18,8 @@ struct Stream {
     client: Client,
     /// The id of the last event that had one.
     last: Option<String>,
+    /// How often in a row it only said that it is there.
+    beats: u32,
 }
 
 impl Stream {
@@ -39,7 +41,7 @@ impl Stream {
             assert!(head.lines().any(|of| of == line), "{line} in {head}");
         }
         assert!(!head.contains("Access-Control-Allow-Origin"), "it is for the page alone: {head}");
-        Stream { client, last: None }
+        Stream { client, last: None, beats: 0 }
     }
 
     /// The next event; none at the end.
@@ -59,8 +61,12 @@ impl Stream {
         }
     }
 
+    /// The next event, which has to come.
     fn next(&mut self) -> Event {
-        self.event().expect("the stream has ended")
+        let event = self.event().expect("the stream has ended");
+        self.beats = if event.name == "beat" { self.beats + 1 } else { 0 };
+        assert!(self.beats < 3, "nothing comes, for half a minute");
+        event
     }
 
     /// What is told at once: up to the event with an id.

@@ -7,6 +7,7 @@
 use super::super::pc::System;
 use super::super::seats::Free;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// Kinds of seats in a room: with Windows, with Linux, and others.
 const KINDS: usize = 3;
@@ -29,9 +30,24 @@ struct Slot {
     is_dead: bool,
 }
 
+/// The slots that would do for somebody, the best first.
+#[derive(Clone)]
+pub(super) struct Slots(Rc<[usize]>);
+
+impl Slots {
+    /// Those in these rooms that have the system.
+    pub(super) fn new(rooms: impl IntoIterator<Item = usize>, system: Option<System>) -> Slots {
+        let kinds = match system {
+            Some(System::Windows) => 0..1,
+            Some(System::Linux) => 1..2,
+            None => 0..KINDS,
+        };
+        Slots(rooms.into_iter().flat_map(|room| kinds.clone().map(move |kind| room * KINDS + kind)).collect())
+    }
+}
+
 struct Guest {
-    /// The slots that would do, the best first.
-    would_do: Vec<usize>,
+    would_do: Slots,
     /// Where it sits.
     slot: usize,
 }
@@ -49,7 +65,7 @@ impl Seating {
         let spare = slots.iter().map(|slot| u64::from(slot.seats)).sum();
         let mut seating = Seating { slots, guests: Vec::new(), residents: 0, spare };
         for (room, system) in claims {
-            seating.seat([room], system);
+            seating.seat(&Slots::new([room], system));
         }
         seating.residents = seating.guests.len();
         seating
@@ -60,17 +76,10 @@ impl Seating {
         self.spare == 0
     }
 
-    /// Gives a guest a seat in one of these rooms, if there is one.
-    pub(super) fn seat(&mut self, rooms: impl IntoIterator<Item = usize>, system: Option<System>) -> bool {
-        let kinds = match system {
-            Some(System::Windows) => 0..1,
-            Some(System::Linux) => 1..2,
-            None => 0..KINDS,
-        };
-        let would_do = rooms.into_iter().flat_map(|room| kinds.clone().map(move |kind| room * KINDS + kind));
-        let guest = Guest { would_do: would_do.collect(), slot: usize::MAX };
+    /// Gives a guest one of these seats, if one is left.
+    pub(super) fn seat(&mut self, would_do: &Slots) -> bool {
         let new = self.guests.len();
-        self.guests.push(guest);
+        self.guests.push(Guest { would_do: would_do.clone(), slot: usize::MAX });
         let is_seated = self.find(new);
         if is_seated {
             self.spare = self.spare.saturating_sub(1);
@@ -91,8 +100,8 @@ impl Seating {
         let mut reached: Vec<(usize, usize)> = Vec::new();
         let mut looking = VecDeque::from([new]);
         while let Some(guest) = looking.pop_front() {
-            let Some(Guest { would_do, .. }) = self.guests.get(guest) else { continue };
-            for place in would_do {
+            let Some(Guest { would_do: Slots(would_do), .. }) = self.guests.get(guest) else { continue };
+            for place in would_do.iter() {
                 let Some(slot) = self.slots.get_mut(*place).filter(|slot| !slot.is_dead) else { continue };
                 slot.is_dead = true;
                 reached.push((*place, guest));
@@ -140,21 +149,21 @@ mod tests {
     #[test]
     fn an_earlier_guest_makes_way_for_a_later_one_where_both_can_sit() {
         let mut seating = Seating::new([free(1, 0, 0), free(0, 1, 0)], []);
-        assert!(seating.seat([0, 1], None));
+        assert!(seating.seat(&Slots::new([0, 1], None)));
         assert_eq!(seating.rooms().collect::<Vec<_>>(), [0], "the best is taken first");
-        assert!(seating.seat([0], None), "the first takes the other");
+        assert!(seating.seat(&Slots::new([0], None)), "the first takes the other");
         assert_eq!(seating.rooms().collect::<Vec<_>>(), [1, 0]);
-        assert!(seating.is_full() && !seating.seat([0, 1], None));
+        assert!(seating.is_full() && !seating.seat(&Slots::new([0, 1], None)));
         assert_eq!(seating.rooms().count(), 2);
     }
 
     #[test]
     fn who_was_there_keeps_to_the_room_and_takes_whatever_seat_is_left() {
         let mut seating = Seating::new([free(1, 1, 0), free(1, 0, 0)], [(0, None)]);
-        assert!(seating.seat([0], Some(System::Windows)), "who takes any sits at Linux");
-        assert!(!seating.seat([0], Some(System::Linux)));
+        assert!(seating.seat(&Slots::new([0], Some(System::Windows))), "who takes any sits at Linux");
+        assert!(!seating.seat(&Slots::new([0], Some(System::Linux))));
         assert!(!seating.is_full());
-        assert!(seating.seat([0, 1], None));
+        assert!(seating.seat(&Slots::new([0, 1], None)));
         assert_eq!(seating.rooms().collect::<Vec<_>>(), [0, 1]);
     }
 
@@ -202,7 +211,7 @@ mod tests {
                 if !can {
                     sitting.pop();
                 }
-                prop_assert_eq!(seating.seat(guest.0, guest.1), can);
+                prop_assert_eq!(seating.seat(&Slots::new(guest.0, guest.1)), can);
             }
             let rooms: Vec<usize> = seating.rooms().collect();
             prop_assert_eq!(rooms.len(), sitting.len());

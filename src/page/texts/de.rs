@@ -21,7 +21,7 @@ pub const DE: Texts = Texts {
     system: "System",
     system_any: "Alle",
     minutes: "Wie lange",
-    minutes_any: "Egal",
+    minutes_any: "Egal wie lange",
     minutes_least: "Mindestens {n} Minuten",
     hours_one: "Mindestens 1 Stunde",
     hours_other: "Mindestens {n} Stunden",

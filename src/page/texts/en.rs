@@ -21,7 +21,7 @@ pub const EN: Texts = Texts {
     system: "System",
     system_any: "Any",
     minutes: "For how long",
-    minutes_any: "Any time",
+    minutes_any: "For any time",
     minutes_least: "{n} minutes or longer",
     hours_one: "1 hour or longer",
     hours_other: "{n} hours or longer",

@@ -21,7 +21,7 @@ pub const NL: Texts = Texts {
     system: "Systeem",
     system_any: "Alle",
     minutes: "Hoelang",
-    minutes_any: "Maakt niet uit",
+    minutes_any: "Hoe lang ook",
     minutes_least: "Minstens {n} minuten",
     hours_one: "Minstens 1 uur",
     hours_other: "Minstens {n} uur",

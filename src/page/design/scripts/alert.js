@@ -11,6 +11,10 @@ const place = document.getElementById('alert');
 const words = place.dataset;
 const tell = document.getElementById('tell');
 const told = new Set();
+let isWaiting;
+
+// Another tab wished, or took it back. What was told here stays.
+addEventListener('storage', ({ key }) => key === KEPT && (isWaiting || wishes().length) && show());
 
 // A list has one token, which is its place in the queue.
 const token = () => wishes()[0]?.split(';')[0] ?? draw();
@@ -33,9 +37,9 @@ export async function ask(query) {
 
 // Says that there are wishes, and lets them be taken back.
 export function show() {
-  tell.hidden = wishes().length;
-  place.hidden = !tell.hidden;
-  if (!place.hidden) say(words.waits, button(words.stop, () => (keep([]), show())));
+  tell.hidden = isWaiting = wishes().length > 0;
+  place.hidden = !isWaiting;
+  if (isWaiting) say(words.waits, button(words.stop, () => (keep([]), show())));
 }
 
 export function hear(message) {
@@ -52,6 +56,7 @@ function seat({ wish, key, title, text }) {
   // Each tab is told; what one has forgotten is not brought back by another.
   if (told.has(token)) return;
   told.add(token);
+  isWaiting = false;
   const isFirst = wishes().some((one) => one.startsWith(token));
   if (isFirst) keep([]);
   const lang = new URLSearchParams(location.search).get('lang');

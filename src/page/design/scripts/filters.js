@@ -1,4 +1,4 @@
-// Which rooms are wanted: the rules are the server's.
+// Which rooms are wanted: the rules are the server's (filter.rs), also where an address holds what is no filter.
 
 import { fold } from './texts.js';
 
@@ -12,10 +12,11 @@ export const chosen = (form) => new URLSearchParams([...new FormData(form)].filt
 // Which rooms pass at a time of day, which would if they were open, and how many of their seats count. A room is the
 // dataset of its row.
 export function filter(query, now) {
-  const tags = query.getAll('tag');
-  const system = ['linux', 'windows'].find((one) => one === query.get('system'));
-  const least = +query.get('minutes');
-  const words = fold(query.get('q') ?? '').split(/\s+/);
+  const last = (name) => (query.getAll(name).pop() ?? '').trim();
+  const tags = query.getAll('tag').join().split(',').map((tag) => tag.trim()).filter((tag) => /^[\w.-]{1,64}$/.test(tag));
+  const system = ['linux', 'windows'].find((one) => one === last('system').toLowerCase());
+  const least = last('minutes') > 0 && last('minutes') <= 1440 ? +last('minutes') : 0;
+  const words = fold(last('q').slice(0, 100)).split(/\s+/);
   const fits = (room) =>
     (!tags.length || JSON.parse(room.tags).some((tag) => tags.includes(tag))) &&
     (!system || room[system] > 0) &&

@@ -6,7 +6,14 @@ import { fill, time } from './texts.js';
 const GRACE = 3000;
 
 const place = document.getElementById('link');
+const asOf = place.textContent;
 let later, wasLive;
+
+// Paper is not live.
+matchMedia('print').addEventListener('change', ({ matches }) => {
+  if (place.dataset.state !== 'live') return;
+  place.textContent = matches ? asOf.replace(/\d+:\d+/, time(Date.now())) : place.dataset.live;
+});
 
 export function link({ state, since = Date.parse(place.dataset.time) }) {
   clearTimeout(later);

@@ -25,11 +25,11 @@ const on = {
   wish: tell && hear,
 };
 
-// A kiosk has no form: its filters stand in the address.
-const query = () => (form ? chosen(form) : new URLSearchParams(location.search));
+// What is asked for stands in the address, which may hold more than can be chosen.
+let query = new URLSearchParams(location.search);
 
 async function refresh() {
-  const { fits, passes, seats } = filter(query(), now);
+  const { fits, passes, seats } = filter(query, now);
   show(passes);
   const shown = rows().filter((row) => !row.hidden);
   const counts = shown.map((row) => seats(row.dataset)).filter(Boolean);
@@ -52,17 +52,21 @@ function say(seats, rooms) {
 }
 
 function choose() {
-  const query = chosen(form);
-  history.replaceState(null, '', query.size ? `?${query}` : location.pathname);
+  query = chosen(form);
+  history.replaceState(null, '', `${location.pathname}?${query}`.replace(/\?$/, ''));
   find('clear').hidden = !isFiltered(query);
   refresh();
 }
 
-const isPart = more || isFiltered(new URLSearchParams(location.search));
-connect(isPart ? await (await rarely()).everything(form) : body.dataset.live, (message) => on[message.type]?.(message));
-refresh();
 form?.addEventListener('input', choose);
 form?.addEventListener('submit', (event) => event.preventDefault());
-tell?.addEventListener('click', async () => (await alerts()).ask(query()));
-if (wishes().length) (await alerts()).show();
+// What a filter finds is read aloud to who filters; what is pushed all day is not.
+form?.addEventListener('focusin', () => (answer.ariaLive = 'polite'));
+form?.addEventListener('focusout', () => (answer.ariaLive = 'off'));
+tell?.addEventListener('click', async () => (await alerts()).ask(query));
 navigator.serviceWorker?.register('/worker.js');
+if (wishes().length) (await alerts()).show();
+
+const isPart = more || isFiltered(query);
+connect(isPart ? await (await rarely()).everything(form) : body.dataset.live, (message) => on[message.type]?.(message));
+refresh();

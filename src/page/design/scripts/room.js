@@ -37,7 +37,7 @@ async function fetchPage() {
   if (answer.status === 404) return location.reload();
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  for (const now of document.querySelectorAll('main > [id]')) {
+  for (const now of document.querySelectorAll('main > [id]:not(#alert)')) {
     const next = page.getElementById(now.id);
     if (next && next.innerHTML !== now.innerHTML) replace(now, next);
   }

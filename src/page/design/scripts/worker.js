@@ -29,6 +29,8 @@ self.addEventListener('notificationclick', (event) => {
 });
 
 async function begin() {
+  // Where there is a network a page is asked for at once, not only when this has woken.
+  await self.registration.navigationPreload?.enable();
   await self.clients.claim();
   const clients = await self.clients.matchAll({ type: 'window' });
   const pages = clients.map(({ url }) => url).filter((url) => isPage(new URL(url)));
@@ -38,7 +40,7 @@ async function begin() {
 async function page(event) {
   const { url } = event.request;
   try {
-    const answer = await fetch(event.request);
+    const answer = (await event.preloadResponse) ?? (await fetch(event.request));
     // A proxy whose daemon is away says so: then the last that it said is better, with its age on it.
     if (![502, 503, 504].includes(answer.status)) {
       if (!answer.redirected) event.waitUntil(keepPage(url, answer.clone()));
