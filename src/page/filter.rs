@@ -10,6 +10,7 @@ use crate::core::tag::{Tag, TagFilter};
 use crate::wire::api::MAX_TAGS;
 use crate::wire::query;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::cmp::Reverse;
 
 /// The longest search, in characters: longer than any name is meant.
 const MAX_SEARCH: usize = 100;
@@ -135,6 +136,14 @@ impl Filter {
             Some(_) if row.seats.usable() == 0 => 0,
             Some(system) => row.free_with(system),
         }
+    }
+
+    /// Rows in this order begin with the best for who wants this: of the rooms that are open, the one with the most seats
+    /// of the system that was chosen.
+    pub(super) fn order<'a>(&self, row: &'a Row) -> impl Ord + use<'a> {
+        let (rank, find, key) = row.order();
+        let seats = if self.system.is_some() { self.seats(row) } else { 0 };
+        (rank.get(..1), Reverse(seats), rank, find, key)
     }
 
     /// The tags, as those who listen have them.

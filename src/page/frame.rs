@@ -1,6 +1,6 @@
 //! What stands around every view: the language, the time, and what its scripts go on from.
 
-use super::filter::PageQuery;
+use super::filter::{PageQuery, system_code};
 use super::language::Language;
 use super::texts::{Texts, fill};
 use crate::core::schedule::TimeOfDay;
@@ -49,6 +49,11 @@ impl Frame {
     /// Of when it is.
     pub fn as_of(&self) -> String {
         fill(self.texts().as_of, &[("time", &self.clock())])
+    }
+
+    /// Of which system the seats count, where that was chosen: then a row's number is of these.
+    pub fn system(&self) -> Option<&'static str> {
+        self.query.filter.system.map(system_code)
     }
 
     /// The languages that there are.

@@ -54,7 +54,7 @@ impl<'a> Choice<'a> {
         let (filter, now) = (&frame.query.filter, frame.time());
         let mut passing: Vec<Shown<'a>> =
             rows.iter().copied().filter(|shown| filter.passes(shown.row, now)).collect();
-        passing.sort_by(|a, b| a.row.order().cmp(&b.row.order()));
+        passing.sort_by(|a, b| filter.order(a.row).cmp(&filter.order(b.row)));
         let seats = passing.iter().map(|shown| filter.seats(shown.row));
         let (seats, rooms) =
             seats.filter(|seats| *seats > 0).fold((0, 0), |(sum, count), seats| (sum + seats, count + 1));

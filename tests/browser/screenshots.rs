@@ -65,14 +65,11 @@ fn at(hour: i64, minute: i64) -> i64 {
     (hour - 10) * 60 + minute - i64::from(chrono::Utc::now().minute())
 }
 
+/// Hour and minute.
+type Clock = (i64, i64);
+
 /// A room, with its bookings as (from, until, what for) on the clock.
-fn room(
-    key: &str,
-    name: &str,
-    tags: &[&str],
-    seats: [usize; 4],
-    booked: &[((i64, i64), (i64, i64), &str)],
-) -> Room {
+fn room(key: &str, name: &str, tags: &[&str], seats: [usize; 4], booked: &[(Clock, Clock, &str)]) -> Room {
     let [linux, windows, off, used] = seats;
     let room = Room::new(key, name, tags).with(linux, windows, off, used);
     booked.iter().fold(room, |room, &((h1, m1), (h2, m2), what)| room.booked(at(h1, m1), at(h2, m2), what))

@@ -15,7 +15,7 @@ export function filter(query, now) {
   const last = (name) => (query.getAll(name).pop() ?? '').trim();
   const tags = query.getAll('tag').join().split(',').map((tag) => tag.trim()).filter((tag) => /^[\w.-]{1,64}$/.test(tag));
   const system = ['linux', 'windows'].find((one) => one === last('system').toLowerCase());
-  const least = last('minutes') > 0 && last('minutes') <= 1440 ? +last('minutes') : 0;
+  const least = /^\d+$/.test(last('minutes')) && last('minutes') <= 1440 ? +last('minutes') : 0;
   const words = fold(last('q').slice(0, 100)).split(/\s+/);
   const fits = (room) =>
     (!tags.length || JSON.parse(room.tags).some((tag) => tags.includes(tag))) &&
@@ -23,6 +23,7 @@ export function filter(query, now) {
     words.every((word) => room.find.includes(word));
   const lasts = ({ state, until }) => state === 'open' && (!until || minutes(until) - minutes(now) >= least);
   return {
+    system,
     fits,
     passes: (room) => fits(room) && (!least || lasts(room)),
     seats: (room) => (system && room.usable > 0 ? +room[system] : +room.usable),

@@ -14,9 +14,12 @@ export function settle(list) {
   }, document.hidden ? 0 : CALM);
 }
 
-function order(list) {
+// Open rooms first, of these the one with the most seats of the system that was chosen, and then as the server ranks them.
+export function order(list) {
   const rows = [...list.children];
-  const rank = ({ dataset: { rank, find, key } }) => `${rank} ${find} ${key}`;
+  const { system } = list.dataset;
+  const lack = ({ state, [system]: free }) => 9999 - (system && state === 'open' ? free : 0);
+  const rank = ({ dataset: row }) => `${row.rank[0]} ${lack(row)} ${row.rank} ${row.find} ${row.key}`;
   const sorted = [...rows].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
   if (sorted.every((row, i) => row === rows[i])) return;
   const isStill = document.hidden || matchMedia('(prefers-reduced-motion: reduce)').matches;

@@ -3,7 +3,7 @@
 import { chosen, filter, isFiltered } from './filters.js';
 import { link } from './link.js';
 import { connect, wishes } from './live.js';
-import { put, rows, show } from './rooms.js';
+import { put, rows, settle, show } from './rooms.js';
 import { fill } from './texts.js';
 
 const find = (id) => document.getElementById(id);
@@ -29,8 +29,8 @@ const on = {
 let query = new URLSearchParams(location.search);
 
 async function refresh() {
-  const { fits, passes, seats } = filter(query, now);
-  show(passes);
+  const { system, fits, passes, seats } = filter(query, now);
+  show(passes, system);
   const shown = rows().filter((row) => !row.hidden);
   const counts = shown.map((row) => seats(row.dataset)).filter(Boolean);
   free = counts.reduce((sum, seats) => sum + seats, 0);
@@ -56,6 +56,7 @@ function choose() {
   history.replaceState(null, '', `${location.pathname}?${query}`.replace(/\?$/, ''));
   find('clear').hidden = !isFiltered(query);
   refresh();
+  settle(true);
 }
 
 form?.addEventListener('input', choose);

@@ -10,12 +10,18 @@ export function put(changes, all) {
   for (const [key, html] of changes) html === null ? row(key)?.remove() : place(key, html);
   const keys = new Set(changes.map(([key]) => key));
   for (const one of all ? rows() : []) keys.has(one.dataset.key) || one.remove();
-  import('./order.js').then(({ settle }) => settle(list), () => {});
+  settle();
 }
 
-// Shows the rooms that pass.
-export function show(those) {
+// Puts the rooms into their order: soon, or at once for who asked for another.
+export const settle = (isAsked) =>
+  import('./order.js').then((order) => (isAsked ? order.order : order.settle)(list), () => {});
+
+// Shows the rooms that pass, and of which system their seats count.
+export function show(those, system) {
   passes = those;
+  if (system) list.dataset.system = system;
+  else delete list.dataset.system;
   for (const one of rows()) one.hidden = !passes(one.dataset);
 }
 
