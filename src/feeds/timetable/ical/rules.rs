@@ -46,6 +46,12 @@ impl Budget {
         Budget(Instant::now() + PATIENCE)
     }
 
+    /// One that lasts as long as the slowest machine needs: a test is not about time.
+    #[cfg(test)]
+    pub(super) fn ample() -> Budget {
+        Budget(Instant::now() + Duration::from_secs(3600))
+    }
+
     /// One of which nothing is left.
     #[cfg(test)]
     pub(super) fn spent() -> Budget {

@@ -9,9 +9,9 @@ use chrono_tz::{America, Europe::Amsterdam, Tz};
 /// What takes place on `date`, in local time of `zone`: `10:45-12:30 text`. A date before the time is another day's.
 fn on_in(zone: Tz, date: &str, text: &str) -> Vec<String> {
     let day = Day { date: date.parse().unwrap(), zone };
-    let feed = read::feed(text.as_bytes(), None, zone, Budget::new())
+    let feed = read::feed(text.as_bytes(), None, zone, Budget::ample())
         .unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let (occurrences, _) = expand::occurrences(&feed, day, Budget::new()).unwrap();
+    let (occurrences, _) = expand::occurrences(&feed, day, Budget::ample()).unwrap();
     let mut shown: Vec<_> = occurrences
         .iter()
         .filter(|it| day.minutes(it.start, it.end).is_some())
@@ -56,7 +56,7 @@ fn a_truncated_file_is_refused_at_whatever_byte_it_ends() {
     let whole = event("DTSTART:20261123T094500Z\nDTEND:20261123T113000Z");
     let whole = whole.trim_end();
     for end in 0..whole.len() {
-        let error = read::feed(&whole.as_bytes()[..end], None, Amsterdam, Budget::new()).unwrap_err();
+        let error = read::feed(&whole.as_bytes()[..end], None, Amsterdam, Budget::ample()).unwrap_err();
         assert!(matches!(error, Error::Malformed(_)), "{end}");
     }
     assert_eq!(on("2026-11-23", whole), ["10:45-12:30 E"]);
@@ -368,7 +368,7 @@ fn zones_are_found_however_they_are_called() {
         event("DTSTART;TZID=Nobody/Knows:20261123T100000").as_bytes(),
         None,
         Amsterdam,
-        Budget::new(),
+        Budget::ample(),
     )
     .unwrap();
     assert_eq!(feed.unknown_zones, 1);
@@ -403,7 +403,7 @@ fn one_event_that_cannot_be_read_takes_no_other_along() {
         "DTSTART:20261123T090000Z\nDURATION:an hour",
     ] {
         let text = calendar(&format!("BEGIN:VEVENT\n{bad}\nEND:VEVENT\n{good}"));
-        let feed = read::feed(text.as_bytes(), None, Amsterdam, Budget::new()).unwrap();
+        let feed = read::feed(text.as_bytes(), None, Amsterdam, Budget::ample()).unwrap();
         assert_eq!((feed.events.len(), feed.unread), (1, 1), "{bad}");
         assert_eq!(on("2026-11-23", &text), ["10:00-11:00 good"], "{bad}");
     }
@@ -425,7 +425,7 @@ fn several_calendars_may_stand_in_one_file_and_say_how_long_they_last() {
     let both = one("A", "PT20M") + &one("B", "PT1H");
     assert_eq!(on("2026-11-23", &both), ["10:00-11:00 A", "10:00-11:00 B"]);
     let ttl = |text: &str| {
-        read::feed(text.as_bytes(), None, Amsterdam, Budget::new()).unwrap().fresh_for.map(|it| it.as_secs())
+        read::feed(text.as_bytes(), None, Amsterdam, Budget::ample()).unwrap().fresh_for.map(|it| it.as_secs())
     };
     assert_eq!(ttl(&both), Some(3600));
     assert_eq!(ttl(&calendar("REFRESH-INTERVAL;VALUE=DURATION:P1D")), Some(86_400));
@@ -469,9 +469,9 @@ mod damage {
                     text.replace_range(at..end, &scrap);
                 }
             }
-            if let Ok(feed) = read::feed(text.as_bytes(), None, Amsterdam, Budget::new()) {
+            if let Ok(feed) = read::feed(text.as_bytes(), None, Amsterdam, Budget::ample()) {
                 let day = Day { date: "2026-11-23".parse().unwrap(), zone: Amsterdam };
-                let (found, _) = expand::occurrences(&feed, day, Budget::new()).unwrap();
+                let (found, _) = expand::occurrences(&feed, day, Budget::ample()).unwrap();
                 for it in found {
                     prop_assert!(it.start < it.end && it.start < day.horizon() && it.end > day.start());
                 }

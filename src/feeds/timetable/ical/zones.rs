@@ -269,7 +269,7 @@ mod tests {
             BEGIN:DAYLIGHT\nDTSTART:16010101T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\n\
             RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=3\nEND:DAYLIGHT\nEND:VTIMEZONE\nEND:VCALENDAR\n";
         let calcard::Entry::ICalendar(calendar) = calcard::Parser::new(text).entry() else { panic!() };
-        let zones = Zones::of(&calendar, Tz::UTC, Budget::new()).unwrap();
+        let zones = Zones::of(&calendar, Tz::UTC, Budget::ample()).unwrap();
         let zone = zones.find("Customized Time Zone").unwrap();
         assert!(matches!(zone, Zone::Defined(_)));
         for local in [
