@@ -312,7 +312,8 @@ impl Drop for Browser {
                 eprintln!("the browser did not end in time, and is ended");
             }
         }
-        let _ = self.chromedriver.kill();
+        // Its end follows (see `start`).
+        drop(self.chromedriver.stdin.take());
         let _ = self.chromedriver.wait();
         // Whatever is left of it: all of its processes name its profile.
         end_all_that_name(self.profile.path());
@@ -326,21 +327,23 @@ fn is_true(value: &Value) -> bool {
 /// chromedriver, and the port that it has chosen.
 fn start(profile: &Path) -> (Child, u16) {
     let program = std::env::var_os("TKBD_CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
-    let mut child = Command::new(&program)
-        .arg("--port=0")
+    // Also when this process is killed, its pipe is closed: then the driver is ended, and with it the browser, whose
+    // own pipe it holds.
+    let keep = "\"$0\" --port=0 & driver=$!; cat >/dev/null; kill \"$driver\"";
+    let mut child = Command::new("sh")
+        .args(["-c", keep])
+        .arg(&program)
         // What a browser keeps for its user is kept where it is thrown away.
         .env("HOME", profile)
         .env("XDG_CONFIG_HOME", profile)
         .env("XDG_CACHE_HOME", profile)
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY")
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap_or_else(|e| {
-            panic!("{} does not start ({e}): .ci/run browser installs it", program.display())
-        });
+        .unwrap();
     let said = BufReader::new(child.stdout.take().unwrap());
     let (found, port) = mpsc::channel();
     // It is read to its end, so that what speaks never waits for a reader.
@@ -353,8 +356,9 @@ fn start(profile: &Path) -> (Child, u16) {
         }
     });
     let Ok(port) = port.recv_timeout(GUARD) else {
-        let _ = child.kill();
-        panic!("{} does not say where it listens: {:?}", program.display(), child.wait());
+        drop(child.stdin.take());
+        let _ = child.wait();
+        panic!("{} does not say where it listens; .ci/run browser installs it", program.display());
     };
     (child, port)
 }
@@ -363,6 +367,7 @@ fn capabilities(profile: &Path, wanted: &Wanted) -> Capabilities {
     let mut capabilities = ChromeCapabilities::new();
     let mut arguments = vec![
         "--headless=new".to_owned(),
+        "--remote-debugging-pipe".to_owned(),
         format!("--user-data-dir={}", profile.join("profile").display()),
         format!("--window-size={},{}", wanted.size.0, wanted.size.1),
         format!("--lang={}", wanted.languages.split(',').next().unwrap()),
