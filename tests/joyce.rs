@@ -194,7 +194,7 @@ fn the_bad_is_told_in_one_plain_line_and_never_in_a_callback() {
         Request::get("/?c=cb&m=%5B"),
         Request::post("/?c=cb").body("["),
         Request::get("/nope?m=null&c=cb"),
-        Request::get("/favicon.png"),
+        Request::get("/favicon.ico"),
     ];
     for request in missing[6..].iter().chain(&others) {
         let response = daemon.ask(request);

@@ -167,7 +167,7 @@ fn clashes(ask: &mut Reader, http: &Http, push: &Push) {
 
 fn path(text: &str) -> Result<String, Refusal> {
     // What else is answered on this port.
-    const TAKEN: [(&str, &str); 14] = [
+    const TAKEN: [(&str, &str); 13] = [
         ("healthz", "tells how it is doing"),
         ("readyz", "tells how it is doing"),
         ("metrics", "tells how it is doing"),
@@ -181,7 +181,6 @@ fn path(text: &str) -> Result<String, Refusal> {
         ("assets", "has the files of the page"),
         ("manifest.webmanifest", "has the files of the page"),
         ("worker.js", "has the files of the page"),
-        ("favicon.ico", "has the files of the page"),
     ];
     let fits = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}%".contains(&b));
     if !fits || text.len() > 200 {

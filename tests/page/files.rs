@@ -124,6 +124,4 @@ fn what_browsers_look_for_at_the_root_is_there() {
     assert_eq!((worker.status, worker.media_type()), (200, "text/javascript"));
     assert_eq!(worker.header("Cache-Control"), Some("no-cache"), "another one is to be found at once");
     assert_eq!(worker.body, get(&daemon, "/assets/scripts/worker.js").body);
-    let icon = get(&daemon, "/favicon.ico");
-    assert_eq!((icon.status, icon.media_type()), (200, "image/png"));
 }

@@ -62,7 +62,6 @@ enum Wanted<'a> {
     Live,
     Manifest,
     Worker,
-    Favicon,
     Asset(&'a str),
     /// What is not there.
     Nothing,
@@ -87,7 +86,6 @@ fn wanted(path: &str) -> Wanted<'_> {
         "/live" => Wanted::Live,
         "/manifest.webmanifest" => Wanted::Manifest,
         "/worker.js" => Wanted::Worker,
-        "/favicon.ico" => Wanted::Favicon,
         path => match (path.strip_prefix("/rooms/"), path.strip_prefix("/assets/")) {
             (Some(key), _) => Wanted::Room(key),
             (_, Some(name)) => Wanted::Asset(name),
@@ -149,7 +147,6 @@ impl Page {
             Wanted::Room(key) => self.room(key, request).await,
             Wanted::Manifest => self.manifest(request),
             Wanted::Worker => self.asset("scripts/worker.js", request),
-            Wanted::Favicon => self.asset("icons/icon-192.png", request),
             Wanted::Asset(name) => self.asset(name, request),
             Wanted::Nothing => self.missing(request, &self.frame(request, &self.board.now()), false),
         }
