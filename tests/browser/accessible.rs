@@ -123,7 +123,7 @@ fn a_screen_reader_is_told_what_a_row_says_without_its_looks() {
     }
     assert!(told("link").iter().any(|name| name.contains("First laboratory")), "{:?}", told("link"));
     let texts = told("StaticText").join(" ");
-    for wanted in ["Calculus", "Linux", "Windows", &site.clock(30)] {
+    for wanted in ["Calculus", "Linux", "Windows", &site.booked_clock(30)] {
         assert!(texts.contains(wanted), "{wanted} is not told: {texts}");
     }
 }

@@ -65,6 +65,7 @@ pub(crate) struct Site {
     pub(crate) rooms: Vec<Room>,
     address: SocketAddr,
     offset: i64,
+    begun: DateTime<Utc>,
     _timetable: tempfile::TempDir,
 }
 
@@ -89,7 +90,7 @@ impl Site {
         let setup = setup(&rooms, offset, tables, file.to_str().unwrap());
         let address = address_of_its_own();
         let daemon = Daemon::with_setup(&setup, &[&format!("http.listen={address}")]);
-        let mut site = Site { daemon, rooms, address, offset, _timetable: timetable };
+        let mut site = Site { daemon, rooms, address, offset, begun: now, _timetable: timetable };
         past(&mut site);
         site.push_all();
         let booked = site.rooms.iter().filter(|room| !room.booked.is_empty()).count();
@@ -127,7 +128,16 @@ impl Site {
 
     /// What the clock on the wall says in so many minutes.
     pub(crate) fn clock(&self, minutes: i64) -> String {
-        let then = Utc::now() + Duration::hours(self.offset) + Duration::minutes(minutes);
+        self.clock_at(Utc::now(), minutes)
+    }
+
+    /// What it says so many minutes after the moment from which bookings are counted.
+    pub(crate) fn booked_clock(&self, minutes: i64) -> String {
+        self.clock_at(self.begun, minutes)
+    }
+
+    fn clock_at(&self, moment: DateTime<Utc>, minutes: i64) -> String {
+        let then = moment + Duration::hours(self.offset) + Duration::minutes(minutes);
         then.format("%H:%M").to_string()
     }
 

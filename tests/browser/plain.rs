@@ -22,7 +22,7 @@ fn without_scripts_the_rooms_are_there_and_the_form_chooses_among_them() {
     assert_eq!(row(&browser, "exam", "state"), "reserved");
     assert!(browser.text("document.getElementById('room-exam').textContent").contains("Calculus"));
     assert_eq!(row(&browser, "shut", "state"), "closed");
-    assert_eq!(row(&browser, "cafe", "until"), site.clock(30));
+    assert_eq!(row(&browser, "cafe", "until"), site.booked_clock(30));
 
     choose(&browser, "tag", "west");
     choose(&browser, "system", "windows");

@@ -99,13 +99,7 @@ fn university() -> Vec<Room> {
             [0, 0, 0, 24],
             &[(noon, (13, 30), "Inloopspreekuur Programmeren")],
         ),
-        room(
-            "hg153",
-            "HG00.153",
-            &["huygens"],
-            [2, 10, 0, 12],
-            &[((8, 45), noon, "Tentamen Moleculaire Biologie")],
-        ),
+        room("hg153", "HG00.153", &["huygens"], [2, 10, 0, 12], &[((8, 45), noon, "Tentamen Celbiologie")]),
         room(
             "hg201",
             "HG00.201 Practicumzaal",
@@ -114,7 +108,7 @@ fn university() -> Vec<Room> {
             &[((8, 45), noon, "Computersystemen"), (one, (17, 30), "Computersystemen")],
         ),
         room("hg206", "HG00.206", &["huygens"], [1, 3, 0, 20], &[(one, two, "Data Mining")]),
-        room("hg702", "HG02.702 Terminalkamer", &["huygens", "stil"], [5, 0, 1, 10], &[]),
+        room("hg702", "HG02.702 Terminalkamer", &["huygens", "studie"], [5, 0, 1, 10], &[]),
         room("eos110", "EOS 01.110", &["ostrom"], [0, 12, 0, 18], &[((11, 30), one, "Statistiek 2: SPSS")]),
         room(
             "eos120",
@@ -123,7 +117,7 @@ fn university() -> Vec<Room> {
             [0, 8, 0, 22],
             &[((8, 45), noon, "Onderzoeksmethoden, werkgroep 4")],
         ),
-        room("eos330", "EOS 03.330", &["ostrom", "stil"], [0, 5, 0, 7], &[]),
+        room("eos330", "EOS 03.330", &["ostrom", "studie"], [0, 5, 0, 7], &[]),
         room(
             "mm040",
             "MM 00.040",
@@ -139,7 +133,7 @@ fn university() -> Vec<Room> {
             &[((8, 45), noon, "Taalverwerving Spaans B1")],
         ),
         room("ub1", "Bibliotheek, begane grond", &["bibliotheek"], [4, 13, 0, 43], &[]),
-        room("ub2", "Bibliotheek, leeszaal", &["bibliotheek", "stil"], [0, 6, 0, 34], &[]),
+        room("ub2", "Bibliotheek, leeszaal", &["bibliotheek", "studie"], [0, 6, 0, 34], &[]),
         room("ub3", "Bibliotheek, groepswerk", &["bibliotheek"], [0, 3, 0, 9], &[]),
         room("gr018", "Grotius 0.18", &["grotius"], [0, 11, 0, 5], &[]),
         room("info", "Infozuilen", &["huygens", "ostrom"], [0, 7, 0, 1], &[]),
