@@ -425,7 +425,10 @@ fn several_calendars_may_stand_in_one_file_and_say_how_long_they_last() {
     let both = one("A", "PT20M") + &one("B", "PT1H");
     assert_eq!(on("2026-11-23", &both), ["10:00-11:00 A", "10:00-11:00 B"]);
     let ttl = |text: &str| {
-        read::feed(text.as_bytes(), None, Amsterdam, Budget::ample()).unwrap().fresh_for.map(|it| it.as_secs())
+        read::feed(text.as_bytes(), None, Amsterdam, Budget::ample())
+            .unwrap()
+            .fresh_for
+            .map(|it| it.as_secs())
     };
     assert_eq!(ttl(&both), Some(3600));
     assert_eq!(ttl(&calendar("REFRESH-INTERVAL;VALUE=DURATION:P1D")), Some(86_400));
