@@ -7,9 +7,9 @@ use crate::filters::choose;
 use crate::view::{LINK, is_marked, mark, row, rows, until_down, until_live, until_row};
 use std::net::TcpListener;
 
-/// Whether a text tells a time of day, and this one or that of a minute before.
+/// Whether a text tells a time of day, and this one or that of a minute or two before.
 fn tells(text: &str, site: &Site) -> bool {
-    [0, -1].iter().any(|&minutes| text.contains(&site.clock(minutes)))
+    [0, -1, -2].iter().any(|&minutes| text.contains(&site.clock(minutes)))
 }
 
 #[test]
