@@ -277,8 +277,8 @@ pub(super) mod tests {
 
     #[test]
     fn rows_stand_in_the_order_of_their_seats() {
-        let untils = [Until::DayEnds, Until::Reserved(at(9, 30)), Until::Closes(at(22, 0))];
-        let mut rooms: Vec<Room> = untils.into_iter().map(|until| Room::Open { until }).collect();
+        let ends = [Until::DayEnds, Until::Reserved(at(9, 30)), Until::Closes(at(22, 0))];
+        let mut rooms: Vec<Room> = ends.into_iter().map(|until| Room::Open { until }).collect();
         rooms.extend([None, Some(at(10, 0)), Some(at(8, 0))].map(reserved));
         rooms.extend([None, Some(at(10, 0))].map(|until| closed("Closed", until)));
         let rows = rooms

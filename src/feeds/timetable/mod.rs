@@ -125,7 +125,7 @@ pub enum Error {
     /// It has more bookings than [`MAX_BOOKINGS`].
     #[error("more than {MAX_BOOKINGS} bookings in {} days", day::DAYS)]
     TooMany,
-    /// What it knows of all rooms together takes more memory than [`cache::MOST`].
+    /// What it knows of all rooms together takes more memory than 32 MiB.
     #[error("more than {} MiB of events", cache::MOST >> 20)]
     TooMuch,
     /// Reading it takes longer than it may.
