@@ -25,6 +25,15 @@ pub(super) enum Look {
     Foreign,
 }
 
+/// How every database begins (SQLite's file format, 1.3).
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// The part of the head that was written: what a page has not received yet is zero.
+fn written(head: &[u8]) -> &[u8] {
+    let length = head.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    head.get(..length).unwrap_or_default()
+}
+
 /// Looks at what is there; nothing is created. `was_ours` says that a history was here before.
 pub(super) fn look(path: &Path, was_ours: bool) -> io::Result<Look> {
     let mut head = Vec::new();
@@ -44,12 +53,13 @@ pub(super) fn look(path: &Path, was_ours: bool) -> io::Result<Look> {
             (false, true) => Look::Damaged("the file is empty"),
             (false, false) => Look::Empty,
         }
-    } else if head.starts_with(b"SQLite format 3\0") {
+    } else if head.starts_with(MAGIC) {
         Look::Database
     } else if was_ours || is_marked {
         Look::Damaged("it does not begin as a database does")
-    } else if head.iter().all(|byte| *byte == 0) && has("-journal") {
-        // Power was lost while a new one was begun, and its first page has not reached the disk: SQLite takes that back.
+    } else if MAGIC.starts_with(written(&head)) && has("-journal") {
+        // Power was lost while a new one was begun, and of its first page at most the first bytes have reached the disk:
+        // SQLite takes that back.
         Look::Database
     } else {
         Look::Foreign
@@ -222,6 +232,23 @@ mod tests {
             broken[at] ^= 1;
             fs::write(&path, &broken).unwrap();
             assert!(log(&path).is_err(), "a wrong byte at {at}");
+        }
+    }
+
+    #[test]
+    fn d4_a_first_page_that_power_was_lost_over_is_taken_back_and_no_strangers_file_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.sqlite3");
+        let torn = [b"SQLite for".as_slice(), &[0; 4086]].concat();
+        for (content, journal, expected) in [
+            (torn.as_slice(), true, Look::Database),
+            (&torn, false, Look::Foreign),
+            (&[0; 4096], true, Look::Database),
+            (b"SQLite for dummies", true, Look::Foreign),
+        ] {
+            fs::write(&path, content).unwrap();
+            fs::write(beside(&path, "-journal"), if journal { "journal" } else { "" }).unwrap();
+            assert_eq!(look(&path, false).unwrap(), expected, "{journal}");
         }
     }
 }
