@@ -244,12 +244,18 @@ fn bind(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// How many bytes of answers the kernel takes for a reader that does not take them, beyond what is on its way: by itself it
+/// would take megabytes for each, and of several thousand such readers all that the machine has. It is more than a page
+/// asks for at first, so that an answer is handed over whole and at once to whoever reads.
+const MAX_UNSENT: u32 = 128 * 1024;
+
 /// Sockets that come from elsewhere get what ours have: to listen once more sets the length of the queue anew.
 fn listen(socket: Socket) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
-    // A reply is written at once and whole; to wait for more of it only delays it. Every connection has
-    // this from the socket that it was accepted on.
+    // Every connection has both of the socket that it is accepted on. A reply is written at once and whole; to wait
+    // for more of it only delays it.
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(MAX_UNSENT)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
@@ -257,6 +263,7 @@ fn listen(socket: Socket) -> io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::SockRef;
     use std::net::TcpListener as Std;
 
     fn setup(http: &str, push: &str) -> Setup {
@@ -285,6 +292,17 @@ mod tests {
         assert_eq!(listeners.http_addrs().len(), 2);
         assert_eq!(listeners.push_addrs(), [any.address]);
         assert!(Std::bind(gone.address).is_ok(), "it was closed");
+    }
+
+    #[tokio::test]
+    async fn c12_o5_what_the_kernel_takes_for_a_connection_is_bounded() {
+        let mut gathering = Gathering::new(&setup("127.0.0.1:0", "127.0.0.1:0"), Vec::new());
+        gathering.bind_all_but(&[]).unwrap();
+        let listeners = gathering.finish().unwrap();
+        let _client = std::net::TcpStream::connect(listeners.http_addrs()[0]).unwrap();
+        let (accepted, _) = listeners.http[0].accept().await.unwrap();
+        assert_eq!(SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), MAX_UNSENT);
+        assert!(accepted.nodelay().unwrap());
     }
 
     #[tokio::test]

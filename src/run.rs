@@ -263,7 +263,7 @@ fn open_doors(
         ),
         terms: doors.web.subscribe(),
         places: Places::new(connections),
-        api: api::Api::new(hub.clone(), doors.api.subscribe()),
+        api: api::Api::new(hub.clone(), doors.api.subscribe(), porch.slice.clone()),
         insight: insight::Insight::new(hub.clone(), doors.insight.subscribe()),
         events: events::Events::new(hub.clone(), porch.clone()),
         page: page::Page::new(

@@ -2,6 +2,7 @@
 
 use crate::doors::Porch;
 use crate::hub::Hub;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,7 +13,13 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// A porch whose doors close when `shutdown` is cancelled.
 pub(crate) fn porch(shutdown: CancellationToken, hub: &Hub) -> Porch {
-    Porch { shutdown, tasks: TaskTracker::new(), accepting: TaskTracker::new(), health: hub.health().clone() }
+    Porch {
+        shutdown,
+        tasks: TaskTracker::new(),
+        accepting: TaskTracker::new(),
+        health: hub.health().clone(),
+        slice: Arc::default(),
+    }
 }
 
 /// Ends what is under way: every held request is answered, what was accepted is finished, and what is

@@ -6,7 +6,7 @@ use super::http::{Connection, Persistence, Place, Places, Request, Response, Soc
 use crate::core::lineage::InstanceId;
 use crate::core::message::{Body, Message};
 use crate::core::origins::Origin;
-use crate::core::poll::{Poll, Reply};
+use crate::core::poll::{Ask, Poll, Reply};
 use crate::core::token::Token;
 use crate::health::Refusal;
 use crate::hub::{Held, Hub, Recipient, TurnedAway};
@@ -75,7 +75,12 @@ impl Joyce {
                 Ok(asked) => {
                     let is_mirror = self.is_mirror(request)?;
                     let asked = Asked { is_mirror, origin, ..asked };
-                    return match self.poll(connection, asked, last) {
+                    let polled = if asked.is_long() {
+                        self.poll_in_turn(connection, asked, last).await
+                    } else {
+                        self.poll(connection, asked, last)
+                    };
+                    return match polled {
                         Ok(now) => Ok(Some(now)),
                         Err(turned) => self.without_channel(connection, turned, wait).await,
                     };
@@ -133,6 +138,19 @@ impl Joyce {
             socket.pass(Turn::Task);
             Box::new(Turned::Away(turned))
         })
+    }
+
+    /// The same, between all else that there is to do, for what is long to answer.
+    ///
+    /// # Errors
+    /// As those of [`Joyce::poll`].
+    pub async fn poll_in_turn(
+        self: &Arc<Self>,
+        connection: &Connection,
+        asked: Asked,
+        last: Option<Held>,
+    ) -> Result<Held, Box<Turned>> {
+        self.porch.slice.spend(|| self.poll(connection, asked, last)).await
     }
 
     /// Whether a request comes of a mirror, which tells its name.
@@ -207,6 +225,12 @@ impl Asked {
     #[must_use]
     pub fn from(self, origin: Option<Origin>) -> Asked {
         Asked { origin, ..self }
+    }
+
+    /// Whether it is long to answer: it asks for whole states, and not just for what comes next.
+    pub fn is_long(&self) -> bool {
+        let is_short = |ask: &Ask| matches!(ask, Ask::SetFilter(_) | Ask::HistoricUpdates(_));
+        !self.request.asks.iter().all(is_short)
     }
 
     /// What becomes of the connection after the answer.

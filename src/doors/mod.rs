@@ -18,7 +18,7 @@ use crate::health::{Condition, Health, Refusal as Why};
 use crate::hub::Held;
 use http::{
     Addresses, Admit, Came, Connection, Counted, Door, Limits, Persistence, Place, Places, Refusal, Request,
-    Response, Shares, Socket, Target, Tls, Turn,
+    Response, Shares, Socket, Target, TimeSlice, Tls, Turn,
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
@@ -43,6 +43,8 @@ pub struct Porch {
     pub health: Arc<Health>,
     /// Those who accept. When they have ended, every connection knows that it is to end, and says so in its answers.
     pub accepting: TaskTracker,
+    /// For answers that take long.
+    pub slice: Arc<TimeSlice>,
 }
 
 impl Porch {
@@ -294,7 +296,12 @@ impl Web {
                 Came::Plain(asked) => {
                     let persistence = asked.persistence();
                     let asked = asked.from(origin);
-                    match self.joyce.poll(&connection, asked, held) {
+                    let polled = if asked.is_long() {
+                        Box::pin(self.joyce.poll_in_turn(&connection, asked, held)).await
+                    } else {
+                        self.joyce.poll(&connection, asked, held)
+                    };
+                    match polled {
                         Ok(now) => {
                             held = Some(now);
                             true
@@ -426,6 +433,7 @@ mod tests {
             tasks: TaskTracker::new(),
             accepting: TaskTracker::new(),
             health: Arc::default(),
+            slice: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap();

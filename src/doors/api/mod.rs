@@ -10,7 +10,7 @@ mod insight;
 mod question;
 mod rooms;
 
-use super::http::{Request, Response};
+use super::http::{Request, Response, TimeSlice};
 use crate::core::seats::SeatRule;
 use crate::core::tag::{Tag, TagFilter};
 use crate::core::version::Version;
@@ -47,6 +47,8 @@ pub struct Terms {
 pub struct Api {
     hub: Arc<Hub>,
     terms: watch::Receiver<Arc<Terms>>,
+    /// For what is made of the whole state.
+    slice: Arc<TimeSlice>,
 }
 
 /// Whether a request is for this door.
@@ -59,16 +61,22 @@ pub fn is_for(request: &Request) -> bool {
 enum Page<'a> {
     Docs,
     Description,
+    Now(Now<'a>),
+    OfRoom(&'a str, OfRoom),
+    History,
+    Utilisation,
+}
+
+/// What is made of the state as it is now.
+#[derive(Clone, Copy)]
+enum Now<'a> {
     Occupation,
     Rooms,
     Room(&'a str),
-    OfRoom(&'a str, OfRoom),
     Tags,
     Schedule,
     Summary,
     SummaryBadge,
-    History,
-    Utilisation,
 }
 
 impl<'a> Page<'a> {
@@ -76,19 +84,19 @@ impl<'a> Page<'a> {
         Some(match path.strip_prefix("/api/v1")? {
             "" | "/" => Page::Docs,
             "/openapi.json" => Page::Description,
-            "/occupation" => Page::Occupation,
-            "/rooms" => Page::Rooms,
-            "/tags" => Page::Tags,
-            "/schedule" => Page::Schedule,
-            "/summary" => Page::Summary,
-            "/summary.svg" => Page::SummaryBadge,
+            "/occupation" => Page::Now(Now::Occupation),
+            "/rooms" => Page::Now(Now::Rooms),
+            "/tags" => Page::Now(Now::Tags),
+            "/schedule" => Page::Now(Now::Schedule),
+            "/summary" => Page::Now(Now::Summary),
+            "/summary.svg" => Page::Now(Now::SummaryBadge),
             "/history" => Page::History,
             "/utilisation" => Page::Utilisation,
             rest => match rest.strip_prefix("/rooms/")?.split_once('/') {
                 Some((key, "usual")) => Page::OfRoom(key, OfRoom::Usual),
                 Some((key, "occupancy")) => Page::OfRoom(key, OfRoom::Occupancy),
                 Some(_) => return None,
-                None => Page::Room(rest.strip_prefix("/rooms/")?),
+                None => Page::Now(Now::Room(rest.strip_prefix("/rooms/")?)),
             },
         })
     }
@@ -98,9 +106,9 @@ impl<'a> Page<'a> {
 struct Refused(StatusCode, Option<Refusal>, String);
 
 impl Api {
-    /// A door with these terms.
-    pub fn new(hub: Arc<Hub>, terms: watch::Receiver<Arc<Terms>>) -> Api {
-        Api { hub, terms }
+    /// A door with these terms, whose answers share the thread as `slice` says.
+    pub fn new(hub: Arc<Hub>, terms: watch::Receiver<Arc<Terms>>, slice: Arc<TimeSlice>) -> Api {
+        Api { hub, terms, slice }
     }
 
     /// The answer to a request.
@@ -140,30 +148,31 @@ impl Api {
         let question = Question::read(request.uri.query().unwrap_or_default())
             .map_err(|line| Refused(StatusCode::BAD_REQUEST, Some(Refusal::ApiBad), line))?;
         let terms = self.terms.borrow().clone();
-        let json = "application/json";
-        let (kind, body) = match page {
+        let body = match page {
             Page::Docs => return Ok(docs(request)),
-            Page::Description => (json, DESCRIPTION.to_owned()),
-            Page::Occupation => return Ok(self.occupation(&question, request)),
-            Page::Tags => (json, self.tags()),
-            Page::Schedule => (json, self.schedule(&question)),
-            Page::Rooms => (json, self.today().rooms(&question.tags)),
-            Page::Summary => (json, self.today().summary(&question.tags)),
-            Page::SummaryBadge => (badge::TYPE, self.today().summary_badge(&question.tags)),
-            Page::Room(name) => self.today().room(name).ok_or_else(no_room)?,
-            Page::History => (json, history::page(&self.hub, &question).await?),
-            Page::Utilisation => (json, self.look(&terms, request).utilisation(&question.tags).await?),
+            Page::Now(now) => return self.slice.spend(|| self.now(now, &question, request)).await,
+            Page::Description => DESCRIPTION.to_owned(),
+            Page::History => history::page(&self.hub, &question).await?,
+            Page::Utilisation => self.look(&terms, request).utilisation(&question.tags).await?,
             Page::OfRoom(key, of) => {
-                (json, self.look(&terms, request).of_room(key, of).await?.ok_or_else(no_room)?)
+                self.look(&terms, request).of_room(key, of).await?.ok_or_else(no_room)?
             }
         };
-        let digest = Sha256::digest(body.as_bytes());
-        let tag = digest.iter().take(12).fold(String::from("\""), |mut tag, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(tag, "{byte:02x}");
-            tag
-        }) + "\"";
-        Ok(tagged(request, tag, || Response::new(StatusCode::OK, kind, body)))
+        Ok(by_digest(request, JSON, body))
+    }
+
+    /// What is made of the state as it is now.
+    fn now(&self, now: Now<'_>, question: &Question, request: &Request) -> Result<Response, Refused> {
+        let (kind, body) = match now {
+            Now::Occupation => return Ok(self.occupation(question, request)),
+            Now::Tags => (JSON, self.tags()),
+            Now::Schedule => (JSON, self.schedule(question)),
+            Now::Rooms => (JSON, self.today().rooms(&question.tags)),
+            Now::Summary => (JSON, self.today().summary(&question.tags)),
+            Now::SummaryBadge => (badge::TYPE, self.today().summary_badge(&question.tags)),
+            Now::Room(name) => self.today().room(name).ok_or_else(no_room)?,
+        };
+        Ok(by_digest(request, kind, body))
     }
 
     fn look<'a>(&'a self, terms: &'a Terms, request: &'a Request) -> Look<'a> {
@@ -225,6 +234,7 @@ fn no_room() -> Refused {
     Refused(StatusCode::NOT_FOUND, Some(Refusal::ApiPath), "There is no such room".into())
 }
 
+const JSON: &str = "application/json";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// An answer that may be kept, and is asked for again with its tag; not rendered where the client has it.
@@ -237,6 +247,17 @@ fn tagged(request: &Request, tag: String, render: impl FnOnce() -> Response) -> 
         .with("Access-Control-Expose-Headers", "ETag, Retry-After")
         // A badge is shown by pages, too, that take nothing of others but what says so.
         .with("Cross-Origin-Resource-Policy", "cross-origin")
+}
+
+/// Whether it is another, its digest tells.
+fn by_digest(request: &Request, kind: &'static str, body: String) -> Response {
+    let digest = Sha256::digest(body.as_bytes());
+    let tag = digest.iter().take(12).fold(String::from("\""), |mut tag, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(tag, "{byte:02x}");
+        tag
+    }) + "\"";
+    tagged(request, tag, || Response::new(StatusCode::OK, kind, body))
 }
 
 fn docs(request: &Request) -> Response {

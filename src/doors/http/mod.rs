@@ -17,6 +17,7 @@ mod response;
 mod session;
 mod socket;
 mod tap;
+mod time_slice;
 mod token;
 
 pub use admit::{Admit, Refusal};
@@ -28,4 +29,5 @@ pub use request::{Persistence, Request, Target};
 pub use response::{Response, append_date};
 pub use session::{Session, Tls};
 pub use socket::{Patience, Socket, Turn, Written};
+pub use time_slice::TimeSlice;
 pub use token::Brought;

@@ -6,6 +6,7 @@
 
 use super::certificate::Certificate;
 use super::socket::{Socket, Written, is_for_now, rest, written};
+use super::time_slice::TimeSlice;
 use rustls::{InvalidMessage, ServerConnection};
 use socket2::SockRef;
 use std::future::poll_fn;
@@ -17,17 +18,15 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// What the connections of one door have in common that speak TLS.
 #[derive(Debug)]
 pub struct Tls {
     certificate: Arc<Certificate>,
-    /// Whose turn it is to compute. A handshake takes longer than the answers to fifty requests: of ten thousand
-    /// clients that come back at once, one is served between all else that there is to do, and a push does not wait
-    /// behind them.
-    turns: Semaphore,
+    /// For what handshakes compute. One takes longer than the answers to fifty requests, and after a restart ten thousand
+    /// clients come back at once: a push does not wait behind them.
+    slice: TimeSlice,
     /// Somebody spoke HTTP without TLS, and the log has it.
     told: AtomicBool,
 }
@@ -35,7 +34,7 @@ pub struct Tls {
 impl Tls {
     /// TLS with this certificate.
     pub fn new(certificate: Arc<Certificate>) -> Arc<Tls> {
-        Arc::new(Tls { certificate, turns: Semaphore::new(1), told: AtomicBool::new(false) })
+        Arc::new(Tls { certificate, slice: TimeSlice::default(), told: AtomicBool::new(false) })
     }
 
     /// Its certificate.
@@ -128,12 +127,9 @@ impl Session {
                 (is_ending, patience) = (true, patience.min(Self::AT_THE_END));
                 continue;
             }
-            let _turn = self.of.turns.acquire().await.map_err(io::Error::other)?;
-            if self.lock()?.step(stream)? {
+            if self.of.slice.spend(|| self.lock()?.step(stream)).await? {
                 return Ok(());
             }
-            // The next has its turn after all else that waits.
-            tokio::task::yield_now().await;
         }
     }
 

@@ -143,7 +143,9 @@ impl Page {
 
     async fn answer(&self, wanted: Wanted<'_>, request: &Request) -> Response {
         match wanted {
-            Wanted::Overview | Wanted::Kiosk | Wanted::Embed | Wanted::Live => self.view(wanted, request),
+            Wanted::Overview | Wanted::Kiosk | Wanted::Embed | Wanted::Live => {
+                self.porch.slice.spend(|| self.view(wanted, request)).await
+            }
             Wanted::Room(key) => self.room(key, request).await,
             Wanted::Manifest => self.manifest(request),
             Wanted::Worker => self.asset("scripts/worker.js", request),
@@ -175,8 +177,11 @@ impl Page {
         let row_html = row.html(frame.language);
         let shown = Shown { row: &row, html: &row_html };
         let plots = self.shelf.plots(&self.hub, frame.texts(), room, &sheet).await;
-        let body = RoomPage::new(&frame, room, shown, &plots).html();
-        html(request, StatusCode::OK, frame.language, Within::ItsOwnWindow, body)
+        let view = || {
+            let body = RoomPage::new(&frame, room, shown, &plots).html();
+            html(request, StatusCode::OK, frame.language, Within::ItsOwnWindow, body)
+        };
+        self.porch.slice.spend(view).await
     }
 
     fn missing(&self, request: &Request, frame: &Frame, is_room: bool) -> Response {
