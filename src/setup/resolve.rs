@@ -203,7 +203,7 @@ fn history(ask: &mut Reader) -> HistoryFile {
     HistoryFile {
         enabled: ask.switch("history.enabled", true),
         db: ask.parsed("history.db", "a path in quotes", "history.sqlite3".into(), database),
-        backlog: ask.count("history.backlog", 16_384, 1..=10_000_000),
+        backlog: ask.count("history.backlog", 16_384, 1..=1_048_576),
         acknowledge_within: ask.duration("history.acknowledge_within", seconds(5), patience(minutes(1))),
         keep: ask.parsed("history.keep", "a duration in quotes, as \"365d\"", None, keep),
     }

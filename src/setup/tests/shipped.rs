@@ -210,7 +210,7 @@ fn what_the_reference_says_of_bounds_is_so() {
         ("http.max_body", "1023", "16777217"),
         ("push.max_body", "1023", "67108865"),
         ("push.max_connections", "0", "10001"),
-        ("history.backlog", "0", "10000001"),
+        ("history.backlog", "0", "1048577"),
         ("schedule.every", "99ms", "86401s"),
         ("schedule.retry", "99ms", "86401s"),
         ("schedule.connect_timeout", "9ms", "301s"),
