@@ -57,7 +57,7 @@ pub(super) enum Command {
     Completions(CompletionsArguments),
     /// Print a page of the manual, for man
     Man(ManArguments),
-    /// Draw a secret for those who push, and the line of the setup that lets them in
+    /// Draw a secret for those who push or look at /insight, and the lines of a setup that let them in
     Token,
 }
 

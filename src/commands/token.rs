@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::{Write, stdout};
 
-/// Draws a token and prints it with the line of the setup that admits it.
+/// Draws a token and prints it with the lines of a setup that admit it, and what each of them does.
 pub(super) fn token() -> Result<(), Failure> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits).map_err(|error| Failure::other(format!("no randomness: {error}")))?;
@@ -30,11 +30,14 @@ fn describe(bits: [u8; 32]) -> String {
         text
     });
     format!(
-        "Token, for whoever pushes (it is shown only now; keep it in a file that only they can read):\n\n  \
+        "Token (it is shown only now; keep it in a file that only who needs it can read):\n\n  \
          {secret}\n\n\
-         For the setup, where up to two are valid at once so that one can replace the other:\n\n  \
+         The setup gets one of these. For who looks at how rooms were used (/insight), from any address:\n\n  \
+         [insight]\n  tokens = [{{ sha256 = \"{digest}\" }}]\n\n\
+         For who pushes. Once there is a token here, every push must bring one, from an address of push.allow:\n\n  \
          [push]\n  tokens = [{{ sha256 = \"{digest}\" }}]\n\n\
-         Try it:\n\n  \
+         With source = \"NAME\" behind the digest it is good for that source alone. Two of one source may be valid at\n\
+         once, and two without a source, so that one can replace the other. Try it:\n\n  \
          TKBD_PUSH_TOKEN=… tkbd push hg075pc47=free\n"
     )
 }
@@ -50,8 +53,11 @@ mod tests {
         let secret = lines[2];
         assert_eq!(secret.len(), 44);
         let digest: String = Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
-        let line = lines.iter().find(|line| line.starts_with("tokens")).unwrap();
-        assert_eq!(*line, format!("tokens = [{{ sha256 = \"{digest}\" }}]"));
+        let admitted = format!("tokens = [{{ sha256 = \"{digest}\" }}]");
+        for table in ["[insight]", "[push]"] {
+            let place = lines.iter().position(|line| *line == table).unwrap();
+            assert_eq!(lines[place + 1], admitted, "{table}");
+        }
         assert_eq!(text.matches(secret).count(), 1);
         assert_ne!(text, describe([8; 32]));
     }
