@@ -9,12 +9,14 @@ pub(crate) fn described(directory: &Path) -> String {
         .and_then(|text| text.strip_suffix(" kB")?.trim().parse::<f64>().ok());
     let memory =
         memory.map_or_else(|| "? GiB".to_owned(), |size| format!("{:.1} GiB", size / 1024.0 / 1024.0));
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // The version alone: what follows it names who has built it.
+    let kernel = release.split(|c: char| c != '.' && !c.is_ascii_digit()).next().unwrap_or_default();
     let plural = if cores == 1 { "" } else { "s" };
     format!(
         "{}, {cores} core{plural}, {memory} of memory, Linux {}, the files on {}",
         cpu(),
-        kernel.trim(),
+        kernel.trim_end_matches('.'),
         file_system(directory).unwrap_or_else(|| "?".to_owned())
     )
 }
