@@ -7,12 +7,14 @@
 //! - [`wire`] bytes to core types and back.
 //! - [`page`] core types to what people see.
 //! - [`doors`] accept, parse, one verb of the hub, answer.
-//! - [`feeds`] what we ask others for: timetables.
+//! - [`feeds`] what we ask others for: timetables, and the master of a mirror.
 //! - [`health`] how the daemon is doing: told by all, read by one door.
 //! - [`history`] what happened, in SQLite, on its own threads.
 //! - [`setup`] what an administrator wrote, and what it means.
 //! - [`listeners`] the sockets: bound here, handed in, or taken over.
-//! - [`client`] the other side of the wire, for [`commands`].
+//! - [`client`] the other side of the wire, for commands, and for who follows a master.
+//! - [`run()`] puts all of it together, from a setup to its end (`shutdown`).
+//! - [`commands`] what the program is asked to do.
 
 pub mod client;
 pub mod commands;

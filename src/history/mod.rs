@@ -1,5 +1,6 @@
 //! The history: what was pushed, kept in one SQLite file, with all that a restart needs. Every line of SQL of the
-//! house stands in this room, and none of it runs where anybody waits: one thread writes, one reads.
+//! house stands in this room, and none of it runs where anybody waits: there is a thread that writes, one that reads,
+//! one that counts what the rows come to, and one that looks after the file.
 //!
 //! A record goes the same way always: a [`Place`] in the bounded queue is taken before the hub's lock, filled under
 //! it (which cannot block or fail, so that the rows stand in the order of the versions: invariant 5), and the

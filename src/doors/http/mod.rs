@@ -1,9 +1,10 @@
-//! HTTP as both doors speak it: hyper reads a request, and we write the answer.
+//! HTTP as both doors speak it: how requests are read, and answers written.
 //!
-//! Hyper is needed to *read* a request, not to hold one. A connection is given to it when bytes are
-//! there, and taken back with the request in hand: while a request is held, nothing is left of it but
-//! a socket. So ten thousand held requests cost no buffers, and whoever publishes can write to them
-//! without waking a task (performance.md, "Parking").
+//! Plain requests are parsed where they were read to. All others are read by hyper, which is given the
+//! connection when bytes are there, and from which it is taken back with the request in hand. We write
+//! every answer. So while a request is held, nothing is left of it but a socket: ten thousand of them cost
+//! no buffers, and whoever publishes can write to them without waking a task (ARCHITECTURE.md, "A held
+//! request").
 
 mod admit;
 pub mod certificate;
