@@ -76,7 +76,7 @@ fn a_line_a_calendar_and_a_badge_say_the_same() {
     let daemon = daemon();
     assert_eq!(
         ok(&daemon, "/api/v1/rooms/lab1.txt").text(),
-        "First & lab: 2 of 3 free (1 Windows, 1 Linux, 0 off)\n"
+        "First & lab: 2 of 3 free (1 Windows, 1 Linux, 0 other)\n"
     );
     assert!(ok(&daemon, "/api/v1/rooms/lab2.txt").text().starts_with("Second lab: reserved (Calculus"));
     assert_eq!(ok(&daemon, "/api/v1/rooms/lab3.txt").text(), "Third lab: closed (Painters)\n");

@@ -105,7 +105,7 @@ fn a_form_is_of_the_room_whose_whole_key_it_is_before_that_of_another() {
     assert_eq!(ok(&daemon, "/api/v1/rooms/red.txt").json()["key"], "red.txt");
     assert_eq!(
         ok(&daemon, "/api/v1/rooms/red.txt.txt").text(),
-        "red.txt: 0 of 0 free (0 Windows, 0 Linux, 0 off)\n"
+        "red.txt: 0 of 0 free (0 Windows, 0 Linux, 0 other)\n"
     );
     assert_eq!(ok(&daemon, "/api/v1/rooms/blue.txt").text().lines().count(), 1);
 }

@@ -145,7 +145,7 @@ impl Today {
                 };
                 let (usable, pcs) = (seats.usable(), seats.pcs);
                 format!(
-                    "{name}: {usable} of {pcs} free ({windows} Windows, {linux} Linux, {other} off){until}\n"
+                    "{name}: {usable} of {pcs} free ({windows} Windows, {linux} Linux, {other} other){until}\n"
                 )
             }
             Room::Reserved { by, until: at } => {
