@@ -72,7 +72,7 @@ pub(super) struct RunArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct SetupArguments {
-    /// The setup to run; without one, the built-in default (HG building, loopback pushes)
+    /// The setup (TOML); without one, the one that is built in (setups/default.toml)
     pub(super) setup: Option<PathBuf>,
     /// Override one setting, as in `--set http.listen=127.0.0.1:8081`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
