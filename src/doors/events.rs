@@ -5,7 +5,7 @@
 //! the daemon: whoever comes back with that is told what has changed since, also by the next daemon.
 
 use super::Porch;
-use super::http::{Connection, Request, Response, Socket, append_date};
+use super::http::{BEAT, Connection, Request, Response, Socket, UNANSWERED, event_stream};
 use crate::core::channel::{ChannelId, HoldId};
 use crate::core::message::{Body, Message};
 use crate::core::origins::Origin;
@@ -22,16 +22,8 @@ use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-
-/// After how long a silence something is said, so that nothing on the way takes the connection for dead, and neither do
-/// we: a client that has gone without a word is noticed when it does not answer to that.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// How long what was written may stay unanswered by the other side's kernel.
-const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// The door.
 pub struct Events {
@@ -63,7 +55,7 @@ impl Events {
         const METHODS: &str = "GET, HEAD, OPTIONS";
         match request.method {
             Method::GET => {}
-            Method::HEAD => return Err(Response::new(StatusCode::OK, "text/event-stream", "")),
+            Method::HEAD => return Err(stream_of_events()),
             Method::OPTIONS => return Err(Response::preflight(METHODS)),
             _ => {
                 let refused = self.refused(StatusCode::METHOD_NOT_ALLOWED, Refusal::EventsMethod, "Only GET");
@@ -149,8 +141,8 @@ impl Stream {
     /// When the connection breaks, its reader is too slow, or there is nothing to be had any more.
     async fn run(&mut self, last: Option<EventId>) -> io::Result<()> {
         self.socket.give_up_unanswered(UNANSWERED);
-        let head = self.head();
-        self.socket.write_on(&[&head], 0).await?;
+        let retry = format!("retry: {}\n\n", self.retry);
+        self.socket.write_on(&[&stream_of_events().head_of_stream(), retry.as_bytes()], 0).await?;
         let mut asks = self.begin(last).await?;
         let mut silent_since = Instant::now();
         loop {
@@ -222,7 +214,7 @@ impl Stream {
             tokio::select! {
                 biased;
                 reply = &mut reply => return reply.map_err(io::Error::other),
-                () = sleep_until(*silent_since + HEARTBEAT) => {
+                () = sleep_until(*silent_since + BEAT) => {
                     self.socket.write_on(&[b":\n\n"], 0).await?;
                     *silent_since = Instant::now();
                 }
@@ -244,24 +236,11 @@ impl Stream {
         let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
         self.socket.write_on(&parts, 0).await
     }
+}
 
-    /// What stands before all events. The answer ends with its connection, which every version of HTTP knows.
-    fn head(&self) -> Vec<u8> {
-        let mut head = b"HTTP/1.1 200 OK\r\nDate: ".to_vec();
-        append_date(&mut head);
-        let rest = concat!(
-            "\r\nContent-Type: text/event-stream; charset=utf-8\r\n",
-            "X-Content-Type-Options: nosniff\r\n",
-            // Nobody on the way is to keep it, compress it or wait for more of it.
-            "Cache-Control: no-store, no-transform\r\n",
-            "X-Accel-Buffering: no\r\n",
-            "Access-Control-Allow-Origin: *\r\n",
-            "Connection: close\r\n\r\n",
-        );
-        head.extend_from_slice(rest.as_bytes());
-        head.extend_from_slice(format!("retry: {}\n\n", self.retry).as_bytes());
-        head
-    }
+/// What stands before all events. Pages of every origin may listen.
+fn stream_of_events() -> Response {
+    event_stream().with("Access-Control-Allow-Origin", "*")
 }
 
 impl Drop for Stream {

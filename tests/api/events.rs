@@ -4,7 +4,7 @@ use super::listener::{Listener, names, tagged, update};
 use super::{daemon, get, ok, problem};
 use crate::common::{Client, Daemon, Request, entry, states};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// What there is, as the API tells.
@@ -27,6 +27,26 @@ fn a_stream_begins_with_all_there_is_and_goes_on_with_what_changes() {
     daemon.set("lab1pc9", "o");
     assert_eq!(names(&listener.together()), ["roomMap", "schedule", "occupation_update"]);
     assert_eq!(listener.view.occupation, whole(&daemon, ""));
+}
+
+#[test]
+fn a_head_of_a_stream_is_that_of_the_stream() {
+    let daemon = daemon();
+    let head = |method: &str, path: &str| {
+        let mut client = daemon.connect();
+        client.send(&Request::new(method, path).bytes());
+        let head = String::from_utf8(client.read_until(b"\r\n\r\n").unwrap().unwrap()).unwrap();
+        // A connection may stay behind the answer to a HEAD.
+        let passing = |line: &&str| line.starts_with("Date: ") || *line == "Connection: close";
+        let lines: BTreeSet<String> = head.lines().filter(|line| !passing(line)).map(str::to_owned).collect();
+        lines
+    };
+    for path in ["/events", "/live"] {
+        let told = head("HEAD", path);
+        assert_eq!(told, head("GET", path), "{path}");
+        assert!(told.contains("Content-Type: text/event-stream; charset=utf-8"), "{path}: {told:?}");
+        assert_eq!(told.contains("Access-Control-Allow-Origin: *"), path == "/events", "{told:?}");
+    }
 }
 
 #[test]

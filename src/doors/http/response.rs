@@ -20,8 +20,8 @@ pub struct Response {
     /// Its headers but for those that frame it. Names and values are ours, so that no check is needed;
     /// [`Response::with`] drops what could break a line.
     headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// Its body.
-    body: Bytes,
+    /// Its body; none: what it is about goes on until the connection ends, and has no length that could be told.
+    body: Option<Bytes>,
     /// It answers a HEAD: the body is told of, and not sent (RFC 9110, section 9.3.2).
     head_only: bool,
 }
@@ -34,13 +34,18 @@ impl Response {
             ("X-Content-Type-Options", "nosniff".into()),
             ("Cache-Control", "no-store".into()),
         ];
-        Response { status, headers, body: body.into(), head_only: false }
+        Response { status, headers, body: Some(body.into()), head_only: false }
+    }
+
+    /// An answer that goes on until its connection ends; written as it is, it is the head of one.
+    pub(super) fn endless(content_type: &'static str) -> Response {
+        Response { body: None, ..Response::new(StatusCode::OK, content_type, "") }
     }
 
     /// An answer that has no body and says nothing of one: 204, 304.
     pub fn empty(status: StatusCode) -> Response {
         let headers = vec![("Cache-Control", "no-store".into())];
-        Response { status, headers, body: Bytes::new(), head_only: false }
+        Response { status, headers, body: Some(Bytes::new()), head_only: false }
     }
 
     /// One plain line.
@@ -113,6 +118,17 @@ impl Response {
     }
 
     async fn write(&self, socket: &Socket, persistence: Persistence, head_only: bool) -> io::Result<()> {
+        let body = self.body.as_ref().filter(|_| !head_only);
+        socket.write_on(&[&self.head(persistence), body.map_or(&[], |body| body)], 0).await
+    }
+
+    /// The head of an answer whose rest is written as it comes. It ends with its connection, which every version of
+    /// HTTP knows.
+    pub fn head_of_stream(&self) -> Vec<u8> {
+        self.head(Persistence::Closes)
+    }
+
+    fn head(&self, persistence: Persistence) -> Vec<u8> {
         // Writing to memory cannot fail.
         let mut head = Vec::new();
         let reason = self.status.canonical_reason().unwrap_or_default();
@@ -123,12 +139,12 @@ impl Response {
         }
         let _ = write!(head, "\r\n{}", persistence.line());
         // These never have one, and 304 would have to tell that of another answer (RFC 9110, section 8.6).
-        if !matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-            let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
+        let is_told = !matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if let Some(body) = self.body.as_ref().filter(|_| is_told) {
+            let _ = write!(head, "Content-Length: {}\r\n", body.len());
         }
         head.extend_from_slice(b"\r\n");
-        let body = if head_only { &[] } else { &self.body[..] };
-        socket.write_on(&[&head, body], 0).await
+        head
     }
 }
 

@@ -4,7 +4,7 @@ use super::board::{Sheet, time_of_day};
 use super::wishes::Wishes;
 use super::{Page, language};
 use crate::core::origins::Origin;
-use crate::doors::http::{Connection, Request, Response, Socket, append_date};
+use crate::doors::http::{BEAT, Connection, Request, Response, Socket, UNANSWERED, event_stream};
 use crate::health::Refusal;
 use crate::page::{Language, PageQuery};
 use crate::wire::api::clock;
@@ -13,16 +13,7 @@ use crate::wire::query;
 use chrono::Utc;
 use hyper::StatusCode;
 use std::io;
-use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
-
-pub(super) const TYPE: &str = "text/event-stream; charset=utf-8";
-
-/// How often a stream says that it is there.
-const BEAT: Duration = Duration::from_secs(15);
-
-/// How long what was written may stay unanswered by the other side's kernel.
-const UNANSWERED: Duration = Duration::from_secs(60);
 
 impl Page {
     /// Tells rows until one of both sides ends it.
@@ -85,7 +76,7 @@ impl Stream<'_> {
         let mut sheets = board.subscribe();
         let first = board.now();
         self.told = self.told.filter(|told| first.is_known(*told));
-        self.socket.write_on(&[&self.head()], 0).await?;
+        self.socket.write_on(&[&event_stream().head_of_stream(), self.hello().as_bytes()], 0).await?;
         drop(first);
         let news = self.wishes.wait(self.page, self.language).await;
         self.socket.write_on(&[news.as_bytes()], 0).await?;
@@ -127,24 +118,12 @@ impl Stream<'_> {
         clock(time_of_day(&Utc::now().with_timezone(&self.page.board.zone())))
     }
 
-    /// What stands before all rows. The answer ends with its connection, which every version of HTTP knows.
-    fn head(&self) -> Vec<u8> {
-        let mut head = b"HTTP/1.1 200 OK\r\nDate: ".to_vec();
-        append_date(&mut head);
-        let rest = concat!(
-            "\r\nContent-Type: text/event-stream; charset=utf-8\r\n",
-            "X-Content-Type-Options: nosniff\r\n",
-            // Nobody on the way is to keep it, compress it or wait for more of it.
-            "Cache-Control: no-store, no-transform\r\n",
-            "X-Accel-Buffering: no\r\n",
-            "Connection: close\r\n\r\n",
-        );
-        head.extend_from_slice(rest.as_bytes());
+    /// What is told before all rows.
+    fn hello(&self) -> String {
         // Those of a daemon that has ended come back to the next within two seconds, and not all at once.
         let retry = 500 + Utc::now().timestamp_subsec_millis() % 1500;
         let edition = &self.page.assets.now().edition;
         let hello = event("hello", &Hello { page: edition, time: &self.time(), whole: self.told.is_none() });
-        head.extend_from_slice(format!("retry: {retry}\n\n{hello}\n").as_bytes());
-        head
+        format!("retry: {retry}\n\n{hello}\n")
     }
 }

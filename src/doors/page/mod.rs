@@ -10,7 +10,7 @@ mod plots;
 mod wishes;
 
 use super::Porch;
-use super::http::{Connection, Places, Request, Response};
+use super::http::{Connection, Places, Request, Response, event_stream};
 use crate::core::origins::Origin;
 use crate::core::seats::SeatRule;
 use crate::health::Refusal;
@@ -136,7 +136,7 @@ impl Page {
         }
         match wanted {
             Wanted::Live if request.method == Method::GET => self.tell(connection, request, origin).await,
-            Wanted::Live => Err(Response::new(StatusCode::OK, live::TYPE, "")),
+            Wanted::Live => Err(event_stream()),
             wanted => Err(self.answer(wanted, request).await),
         }
     }
