@@ -9,7 +9,7 @@ use super::http::{
     Admit, Came, Connection, Door, Limits, Persistence, Place, Places, Refusal, Request, Response, Socket,
     Target, Tls, Turn,
 };
-use super::http::{contains, is_forwarding, is_host, rightmost_untrusted};
+use super::http::{Hidden, contains, is_host, source};
 use crate::core::push::Push;
 use crate::core::source::Source;
 use crate::health::Refusal as Why;
@@ -220,17 +220,6 @@ impl Terms {
             bool::from(brought.unwrap_or_default().ct_eq(&token.sha256)) && brought.is_some()
         })
     }
-
-    /// Where a request comes from: the peer, or whom a trusted proxy names.
-    fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> Result<IpAddr, &'static str> {
-        if !headers.keys().any(is_forwarding) {
-            return Ok(peer);
-        }
-        if !contains(&self.trusted_proxies, peer) {
-            return Err("forwarding headers are taken only from push.trusted_proxies");
-        }
-        rightmost_untrusted(headers, &self.trusted_proxies)
-    }
 }
 
 /// What is decided of a connection's requests on their heads.
@@ -263,10 +252,14 @@ impl Admit for Gate {
             tracing::debug!(peer = %self.peer, reason = line, "push refused");
             refuse(why, StatusCode::FORBIDDEN, line)
         };
-        match terms.origin(self.peer, &head.headers) {
+        match source(self.peer, &head.headers, &terms.trusted_proxies) {
             Ok(origin) if contains(&terms.allow, origin) => {}
             Ok(_) => return forbid(Why::PushAddress, "this address is not on the list push.allow"),
-            Err(why) => return forbid(Why::PushForwarded, why),
+            Err(Hidden::ByStranger) => {
+                let line = "forwarding headers are taken only from push.trusted_proxies";
+                return forbid(Why::PushForwarded, line);
+            }
+            Err(Hidden::ByProxy(line)) => return forbid(Why::PushForwarded, line),
         }
         if let Some(line) = &terms.refused {
             return forbid(Why::PushMirror, line);

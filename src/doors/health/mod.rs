@@ -7,7 +7,7 @@
 mod metrics;
 mod process;
 
-use super::http::{Request, Response, contains, is_forwarding, rightmost_untrusted};
+use super::http::{Request, Response, contains, source};
 use crate::health::{Condition, Kind, Noted, Refusal};
 use crate::hub::Hub;
 use crate::wire::health::{Details, Readiness, Wrong};
@@ -110,16 +110,8 @@ impl Probes {
         // A page that was made to look like one of this host's (DNS rebinding) asks from its reader's address.
         let is_page = headers.contains_key(header::ORIGIN)
             || headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() != b"none");
-        let trusted = &self.terms.trusted_proxies;
-        let from = if !headers.keys().any(is_forwarding) {
-            Some(peer)
-        } else if contains(trusted, peer) {
-            rightmost_untrusted(headers, trusted).ok()
-        } else {
-            // A proxy on this host would else lend its address to all the world.
-            None
-        };
-        !is_page && from.is_some_and(|from| contains(&self.terms.allow, from))
+        let from = source(peer, headers, &self.terms.trusted_proxies);
+        !is_page && from.is_ok_and(|from| contains(&self.terms.allow, from))
     }
 
     fn metrics(&self) -> Response {

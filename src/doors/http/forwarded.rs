@@ -5,6 +5,31 @@ use hyper::header::HeaderName;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
+/// Why it cannot be known where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hidden {
+    /// Who sends it says that it comes from elsewhere, and is none of the proxies whose word is taken.
+    ByStranger,
+    /// One of them sends it, and does not say from where: what is missing, for who runs it.
+    ByProxy(&'static str),
+}
+
+/// The address that counts where addresses let in: the peer's, or what a trusted proxy names. Whoever else sends a
+/// header of proxies is one that we do not know of, and must not lend its address to all the world.
+///
+/// # Errors
+/// When it cannot be known.
+pub fn source(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Result<IpAddr, Hidden> {
+    let peer = peer.to_canonical();
+    if !headers.keys().any(is_forwarding) {
+        return Ok(peer);
+    }
+    if !contains(trusted, peer) {
+        return Err(Hidden::ByStranger);
+    }
+    rightmost_untrusted(headers, trusted).map_err(Hidden::ByProxy)
+}
+
 /// The address that a trusted proxy saw a request come from: proxies append, and what stands rightmost was seen by
 /// the last one, and so on, as far as they are ours.
 ///
@@ -22,7 +47,7 @@ pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
 }
 
 /// Whether proxies tell by this header that they are in between, or for whom.
-pub fn is_forwarding(name: &HeaderName) -> bool {
+fn is_forwarding(name: &HeaderName) -> bool {
     const NAMES: [&str; 12] = [
         "forwarded",
         "via",
@@ -112,6 +137,22 @@ mod tests {
             map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
         map
+    }
+
+    #[test]
+    fn p2_the_peer_counts_unless_it_is_a_proxy_that_is_trusted_and_names_another() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let of = |peer: &str, list: &[(&str, &str)]| source(peer.parse().unwrap(), &headers(list), &trusted);
+        let named = [("x-forwarded-for", "192.0.2.1, 10.0.0.2")];
+        assert_eq!(of("::ffff:10.0.0.1", &[]), Ok(addresses(&["10.0.0.1"])[0]));
+        for proxy in ["10.0.0.1", "::ffff:10.0.0.1"] {
+            assert_eq!(of(proxy, &named), Ok(addresses(&["192.0.2.1"])[0]), "{proxy}");
+        }
+        assert_eq!(of("127.0.0.1", &named), Err(Hidden::ByStranger));
+        assert_eq!(of("127.0.0.1", &[("via", "1.1 cache")]), Err(Hidden::ByStranger));
+        for silent in [("via", "1.1 cache"), ("x-forwarded-for", "10.0.0.2"), ("forwarded", "for=_hidden")] {
+            assert!(matches!(of("10.0.0.1", &[silent]), Err(Hidden::ByProxy(_))), "{silent:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod certificate;
 mod connection;
 mod forwarded;
 mod host;
+mod language;
 mod places;
 mod reader;
 mod request;
@@ -24,8 +25,9 @@ mod token;
 
 pub use admit::{Admit, Refusal};
 pub use connection::{Came, Connection, Door, Limits};
-pub use forwarded::{contains, is_forwarding, rightmost_untrusted};
+pub use forwarded::{Hidden, contains, rightmost_untrusted, source};
 pub use host::is_host;
+pub use language::language;
 pub use places::{Addresses, Counted, Place, Places, Shares};
 pub use request::{Persistence, Request, Target};
 pub use response::{Response, append_date};

@@ -6,7 +6,7 @@
 
 mod tables;
 
-use super::http::{Brought, Request, Response, contains, is_forwarding, is_host, rightmost_untrusted};
+use super::http::{Brought, Hidden, Request, Response, contains, is_host, language, source};
 use crate::health::Refusal;
 use crate::hub::{Hub, wall_clock};
 use crate::page::Language;
@@ -94,7 +94,7 @@ impl Insight {
         let single = |name: &str| query::all(query.as_bytes(), name).unwrap_or_default().pop();
         let is_csv = is_csv || single("format").is_some_and(|format| format == "csv");
         let mut asked = Asked {
-            language: language(request, single("lang").as_deref()),
+            language: language(&request.headers, single("lang").as_deref().and_then(Language::parse)),
             view,
             from: single("from").unwrap_or_default(),
             to: single("to").unwrap_or_default(),
@@ -164,17 +164,12 @@ impl Terms {
         if Brought::of(headers).is_some_and(|brought| brought.is_one_of(&self.tokens)) {
             return Ok(());
         }
-        let peer = peer.map(|peer| peer.to_canonical());
-        let from = if !headers.keys().any(is_forwarding) {
-            peer
-        } else if peer.is_some_and(|peer| contains(&self.trusted_proxies, peer)) {
-            rightmost_untrusted(headers, &self.trusted_proxies).ok()
-        } else {
-            // A proxy on this host would else lend its address to all the world.
-            return Err(NotListed("Forwarding headers are taken only from insight.trusted_proxies"));
-        };
-        if !from.is_some_and(|from| contains(&self.allow, from)) {
-            return Err(NotListed("This is for the addresses of insight.allow"));
+        match peer.map(|peer| source(peer, headers, &self.trusted_proxies)) {
+            Some(Ok(from)) if contains(&self.allow, from) => {}
+            Some(Err(Hidden::ByStranger)) => {
+                return Err(NotListed("Forwarding headers are taken only from insight.trusted_proxies"));
+            }
+            _ => return Err(NotListed("This is for the addresses of insight.allow")),
         }
         if headers.contains_key(header::ORIGIN) {
             return Err(NotListed("This is not for pages of other origins"));
@@ -184,15 +179,6 @@ impl Terms {
         }
         Ok(())
     }
-}
-
-/// The language of a reader.
-fn language(request: &Request, wanted: Option<&str>) -> Language {
-    let accepted = || {
-        let header = request.headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
-        Language::accepted(header)
-    };
-    wanted.and_then(Language::parse).or_else(accepted).unwrap_or_default()
 }
 
 /// What is wrong, where a table was asked for.

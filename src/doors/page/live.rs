@@ -1,10 +1,10 @@
 //! `/live`: rows as they change, for the scripts of the page (server-sent events).
 
+use super::Page;
 use super::board::{Sheet, time_of_day};
 use super::wishes::Wishes;
-use super::{Page, language};
 use crate::core::origins::Origin;
-use crate::doors::http::{BEAT, Connection, Request, Response, Socket, UNANSWERED, event_stream};
+use crate::doors::http::{BEAT, Connection, Request, Response, Socket, UNANSWERED, event_stream, language};
 use crate::health::Refusal;
 use crate::page::{Language, PageQuery};
 use crate::wire::api::clock;
@@ -40,7 +40,7 @@ impl Page {
         let stream = Stream {
             page: self,
             socket: connection.socket(),
-            language: language(request, &PageQuery::read(asked)),
+            language: language(&request.headers, PageQuery::read(asked).language),
             told: since.and_then(|id| self.board.number(&id)),
             wishes: Wishes::read(asked, origin),
         };

@@ -10,12 +10,12 @@ mod plots;
 mod wishes;
 
 use super::Porch;
-use super::http::{Connection, Places, Request, Response, event_stream};
+use super::http::{Connection, Places, Request, Response, event_stream, language};
 use crate::core::origins::Origin;
 use crate::core::seats::SeatRule;
 use crate::health::Refusal;
 use crate::hub::Hub;
-use crate::page::{Embed, Frame, Kiosk, Language, Missing, Overview, PageQuery, RoomPage, Shown};
+use crate::page::{Embed, Frame, Kiosk, Missing, Overview, PageQuery, RoomPage, Shown};
 use crate::wire::page::{Icon, Manifest};
 use crate::wire::{api::Json, query};
 use alerts::Alerts;
@@ -193,7 +193,7 @@ impl Page {
     fn frame(&self, request: &Request, sheet: &Sheet) -> Frame {
         let query = PageQuery::read(request.uri.query().unwrap_or_default());
         Frame {
-            language: language(request, &query),
+            language: language(&request.headers, query.language),
             query,
             path: request.uri.path().to_owned(),
             now: sheet.now,
@@ -220,7 +220,8 @@ impl Page {
     }
 
     fn manifest(&self, request: &Request) -> Response {
-        let language = language(request, &PageQuery::read(request.uri.query().unwrap_or_default()));
+        let query = PageQuery::read(request.uri.query().unwrap_or_default());
+        let language = language(&request.headers, query.language);
         let (files, t) = (self.assets.now(), language.texts());
         let icon = |name: &str, sizes, kind, purpose| Icon {
             src: format!("/assets/{}/icons/{name}", files.edition),
@@ -248,13 +249,4 @@ impl Page {
         };
         answer::manifest(request, language, manifest.to_json())
     }
-}
-
-/// In which language a request is answered.
-fn language(request: &Request, query: &PageQuery) -> Language {
-    let accepted = || {
-        let values = request.headers.get_all(header::ACCEPT_LANGUAGE).into_iter();
-        values.filter_map(|value| value.to_str().ok()).find_map(Language::accepted)
-    };
-    query.language.or_else(accepted).unwrap_or_default()
 }
