@@ -19,11 +19,6 @@ impl Status {
     pub fn healthy(&self) -> bool {
         self.trouble.is_none()
     }
-
-    /// Whether somebody has to see to it, although the daemon serves.
-    pub fn is_degraded(&self) -> bool {
-        !self.troubles.is_empty()
-    }
 }
 
 /// What is wrong with a history. Its text is one line, and says what to do.

@@ -39,11 +39,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether there is anything at all that can be reserved.
-    pub fn has_any(&self) -> bool {
-        !self.feeds.is_empty() || !self.closures.closures.is_empty() || self.closures.hours.is_some()
-    }
-
     /// Its providers, none of which has been asked.
     pub fn board(&self, now: Instant) -> Board {
         Board::new(&self.feeds, self.closures.clone(), self.pace, now)
