@@ -7,7 +7,7 @@ mod inherited;
 
 pub use inherited::{InheritError, Inherited};
 
-use crate::setup::{Setup, Tls};
+use crate::setup::{EX_CONFIG, Setup, Tls};
 use crate::wire::control::{Listening, Port};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -37,12 +37,12 @@ pub struct BindError {
 }
 
 impl BindError {
-    /// What the process is to exit with: 78 (EX_CONFIG) where the setup asks for what cannot be had,
+    /// What the process is to exit with: [`EX_CONFIG`] where the setup asks for what cannot be had,
     /// 1 where it might be had later.
     pub fn exit_code(&self) -> u8 {
         use io::ErrorKind::{AddrNotAvailable, PermissionDenied, Unsupported};
         match self.error.kind() {
-            AddrNotAvailable | PermissionDenied | Unsupported => 78,
+            AddrNotAvailable | PermissionDenied | Unsupported => EX_CONFIG,
             _ => 1,
         }
     }

@@ -13,7 +13,7 @@ use crate::health::Condition;
 use crate::history::{self, History, OpenError, Options, Restored};
 use crate::hub::Hub;
 use crate::listeners::Listeners;
-use crate::setup::Setup;
+use crate::setup::{EX_CONFIG, Setup};
 use crate::shutdown;
 use chrono::Utc;
 use control::ControlError;
@@ -71,7 +71,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// What the process is to exit with: 78 (EX_CONFIG) where the setup asks for what cannot be had.
+    /// What the process is to exit with: [`EX_CONFIG`] where the setup asks for what cannot be had.
     pub fn exit_code(&self) -> u8 {
         match self {
             RunError::History(
@@ -84,7 +84,7 @@ impl RunError {
             | RunError::Timetable(_)
             | RunError::Master(_)
             | RunError::Tls(_)
-            | RunError::Control(_) => 78,
+            | RunError::Control(_) => EX_CONFIG,
         }
     }
 }

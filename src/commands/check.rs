@@ -8,13 +8,10 @@ use crate::feeds::master::Found;
 use crate::feeds::timetable::board::Pulled;
 use crate::feeds::timetable::day::{DAYS, Day};
 use crate::run::{ceiling, descriptors, mirror, timetables, tls};
-use crate::setup::Setup;
+use crate::setup::{EX_CONFIG, Setup};
 use chrono::Utc;
 use std::io::{Write, stdout};
 use std::time::Instant;
-
-/// What a mistake in a setup ends with.
-const EX_CONFIG: u8 = 78;
 
 /// Prints the summary of the setup; touches neither port nor database.
 pub(super) fn check(arguments: &CheckArguments) -> Result<(), Failure> {

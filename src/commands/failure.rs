@@ -2,7 +2,7 @@
 
 use super::may_colour;
 use crate::listeners::InheritError;
-use crate::setup::SetupError;
+use crate::setup::{EX_CONFIG, SetupError};
 use crate::{BindError, RunError};
 use std::io::{self, IsTerminal, stderr};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Why a command failed; the variants are the exit codes.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The setup is wrong: 78, EX_CONFIG of sysexits.h, at which systemd does not start anew in vain.
+    /// The setup is wrong: [`EX_CONFIG`].
     Setup(SetupError),
     /// The arguments make no sense: 2, as clap has it.
     Usage(String),
@@ -46,7 +46,7 @@ impl Failure {
 
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
-            Failure::Setup(_) => ExitCode::from(78),
+            Failure::Setup(_) => ExitCode::from(EX_CONFIG),
             Failure::Usage(_) => ExitCode::from(2),
             Failure::Daemon(_, code) => ExitCode::from(*code),
             Failure::Other(_) | Failure::Told => ExitCode::from(1),
@@ -69,7 +69,7 @@ impl From<BindError> for Failure {
 
 impl From<InheritError> for Failure {
     fn from(error: InheritError) -> Failure {
-        Failure::Daemon(error.to_string(), 78)
+        Failure::Daemon(error.to_string(), EX_CONFIG)
     }
 }
 

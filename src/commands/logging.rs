@@ -1,7 +1,7 @@
 //! Where log lines go, and in which form.
 
 use super::{Failure, may_colour};
-use crate::setup::{Log, LogFormat};
+use crate::setup::{EX_CONFIG, Log, LogFormat};
 use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
@@ -26,7 +26,7 @@ impl LogLevel {
 /// terminal, JSON for machines elsewhere.
 pub(super) fn start(log: &Log) -> Result<(Logging, LogLevel), Failure> {
     let filter = filter(&log.level)
-        .map_err(|error| Failure::Daemon(format!("log.level {:?}: {error}", log.level), 78))?;
+        .map_err(|error| Failure::Daemon(format!("log.level {:?}: {error}", log.level), EX_CONFIG))?;
     let human = match log.format {
         LogFormat::Human => true,
         LogFormat::Json => false,

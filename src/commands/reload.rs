@@ -4,15 +4,13 @@ use super::arguments::SetupArguments;
 use super::status::{ask, otherwise};
 use super::text::plain;
 use super::{Failure, run};
+use crate::setup::EX_CONFIG;
 use crate::wire::control::{Answer, Verb};
 use std::io::{Write, stderr, stdout};
 use std::time::Duration;
 
 /// How long it may take: the daemon gives its disk ten seconds, and there may be others before us.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What a mistake in a setup ends with.
-const EX_CONFIG: u8 = 78;
 
 /// Asks the daemon whose setup this is.
 pub(super) async fn reload(arguments: &SetupArguments) -> Result<(), Failure> {

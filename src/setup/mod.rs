@@ -2,8 +2,8 @@
 //!
 //! Layers are asked key by key, the top one first (`layers`, `reader`, `fields`); each answer is parsed into
 //! the type that the rest of the house uses (`resolve`, `rooms`, `rules`, `tokens`, `network`, `tls`,
-//! `timetable`, `closures`); all that is wrong is told at once, with its place (`mistake`), before a port or a file is touched
-//! (faults.md O1). Nothing outside this module sees a setting as text that is not meant as text.
+//! `timetable`, `closures`); all that is wrong is told at once, with its place (`mistake`), before a port or a
+//! file is touched (faults.md O1). Nothing outside this module sees a setting as text that is not meant as text.
 
 mod closures;
 mod control;
@@ -55,6 +55,10 @@ use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// What the process exits with where its setup asks for what cannot be had: `EX_CONFIG` of sysexits.h, at which systemd
+/// does not start it anew in vain.
+pub const EX_CONFIG: u8 = 78;
 
 /// The setup that is used where none is named: the site for which the old page was made.
 pub const DEFAULT: &str = include_str!("../../setups/default.toml");
