@@ -193,8 +193,7 @@ pub struct WebTerms {
     pub wait: Duration,
 }
 
-/// The web port: how the daemon is doing on three paths, the API and the stream of events on theirs, Joyce on its own, and
-/// the page on what is left.
+/// The web port. Each door has its paths; what none of them wants is Joyce's, which says so.
 pub struct Web {
     /// Joyce.
     pub joyce: Arc<joyce::Joyce>,
@@ -204,13 +203,13 @@ pub struct Web {
     pub terms: watch::Receiver<Arc<WebTerms>>,
     /// How many connections there may be.
     pub places: Places,
-    /// The state for programs that ask once.
+    /// For programs that ask once.
     pub api: api::Api,
-    /// How rooms were used.
+    /// For administrators: how rooms were used.
     pub insight: insight::Insight,
-    /// And for those that only listen.
+    /// For programs that only listen.
     pub events: events::Events,
-    /// And for people.
+    /// For people.
     pub page: page::Page,
     /// What all doors are given.
     pub porch: Porch,
