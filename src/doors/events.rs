@@ -158,11 +158,12 @@ impl Stream {
 
     /// Tells what is to be told before all else, and says what is to be asked for then.
     async fn begin(&mut self, last: Option<EventId>) -> io::Result<Vec<Ask>> {
-        // Made after the channel has begun to listen, so that nothing comes between the two. What comes twice, is not told.
+        // Made after the channel has begun to listen, so that nothing is missed in between; what comes twice is told once.
         let snapshot = self.hub.snapshot();
         let now = snapshot.versions;
         let is_known = |EventId { seen, epoch }: &EventId| {
-            // Those of another daemon are of other states. Where rooms or their tags are others, what passes the filter may be so, too, and all is told anew.
+            // The versions of another daemon are of other states. And where rooms or their tags are others, other PCs
+            // may pass the filter.
             *epoch == self.hub.epoch()
                 && (seen.room_map, seen.tag_map) == (now.room_map, now.tag_map)
                 && seen.occupation <= now.occupation

@@ -60,8 +60,9 @@ pub struct Plan {
 pub type Clock = fn() -> DateTime<Utc>;
 
 impl Plan {
-    /// To follow the daemon at `url`, whose certificate is signed by one of `authorities` where those are given, in whose name states stand as of `source`; it answers within `timeout`, is asked
-    /// again after a failure at this pace, and what is served is called stale once it was silent for `stale`.
+    /// To follow the daemon at `url`. Where `authorities` are given, one of them must have signed its certificate. Its
+    /// states stand here as those of `source`. It has to answer within `timeout`, and is asked again after a failure
+    /// at this pace; when it has been silent for `stale`, what is served is called so.
     ///
     /// # Errors
     /// When that is no address of a daemon.

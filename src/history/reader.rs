@@ -132,8 +132,9 @@ fn limit(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.progress_handler(STEPS, Some(move || begun.elapsed() > READING))
 }
 
-/// The rows of `range`, oldest first. The ids begin with one and have no gaps, and rows are removed from the oldest on: so the offset is an id, and means the
-/// same row for ever, and passing over ten million rows costs what passing over none does (faults.md C14).
+/// The rows of `range`, oldest first. The ids begin with one and have no gaps, and rows are removed from the oldest on.
+/// So the offset is an id and means the same row for ever, and passing over ten million rows costs what passing over
+/// none does (faults.md C14).
 pub(super) fn rows(connection: &Connection, range: HistoricRange) -> rusqlite::Result<Rows> {
     // One moment for both questions.
     let snapshot = connection.unchecked_transaction()?;

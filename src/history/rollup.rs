@@ -1,5 +1,5 @@
-//! The thread that counts: it reads rows behind the writer and adds what they come to to tables by room and half hour,
-//! room and day, and PC and day (`migrations/V2__insight.sql`); and it removes what is older than the setup wants.
+//! The thread that counts: it reads rows behind the writer, and adds up in tables what they come to by room and half hour,
+//! by room and day, and by PC and day (`migrations/V2__insight.sql`); and it removes what is older than the setup wants.
 //!
 //! It works in steps. What a step reads and computes it does without SQLite's lock; what it writes is one transaction of
 //! some milliseconds, and after it rests as long as it has worked, so that pushes do not notice the first count of an

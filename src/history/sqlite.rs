@@ -103,8 +103,9 @@ impl Store {
         self.commits
     }
 
-    /// Writes `records` in this order, in one transaction, at `now` by the wall clock. After an error the store must be dropped and opened anew:
-    /// what it knows of names may be wrong, and a failed fsync must not be repeated on its connection (faults.md D5).
+    /// Writes `records` in this order, in one transaction, at `now` by the wall clock. After an error the store must be
+    /// dropped and opened anew: what it knows of names may be wrong, and a failed fsync must not be repeated on its
+    /// connection (faults.md D5).
     pub(super) fn write<'a>(
         &mut self,
         records: impl Iterator<Item = &'a Record>,

@@ -104,8 +104,9 @@ fn decoded(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect())
 }
 
-/// Whether it is a rule that is too long, or has a number beyond the limits. calcard takes what is left of the number in fewer bits
-/// (an interval of 86,400 for one of 20,864), without its sign where it has none, and a count of 0 for none at all.
+/// Whether it is a rule that is too long, or has a number beyond the limits. calcard cuts such a number to fewer bits (an
+/// interval of 86,400 becomes one of 20,864), drops the sign of one that cannot have any, and takes a count of 0 for none
+/// at all.
 fn is_bad_rule(line: &str) -> bool {
     let Some((name, value)) = line.split_once(':') else { return false };
     let name = name.split(';').next().unwrap_or_default();
