@@ -29,7 +29,8 @@ fn pcs(rows: &[Value]) -> Vec<&str> {
 fn rows_are_had_while_the_daemon_writes_and_only_those_that_are_wanted() {
     let daemon = Daemon::start(&[]);
     daemon.push("login", &json!({"hg075pc01": common::entry("wu")}));
-    daemon.push("=cmd|'/c calc'!A1", &json!({"hg201pc02": common::entry("lf")}));
+    // Spreadsheets pass over the blank.
+    daemon.push(" =cmd|'/c calc'!A1", &json!({"hg201pc02": common::entry("lf")}));
     daemon.push("a \"b\", c", &json!({"hg075pc01": common::entry("o")}));
     let all = rows(&daemon, &[]);
     assert_eq!(pcs(&all), ["hg075pc01", "hg201pc02", "hg075pc01"]);
@@ -57,7 +58,7 @@ fn rows_are_had_while_the_daemon_writes_and_only_those_that_are_wanted() {
     let (_, csv, _) = history(&daemon, &["--format", "csv"]);
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines[0], "time,at,pc,room,source,state");
-    assert!(lines[2].ends_with(",hg201pc02,hg201,'=cmd|'/c calc'!A1,lf"), "{csv}");
+    assert!(lines[2].ends_with(",hg201pc02,hg201,' =cmd|'/c calc'!A1,lf"), "{csv}");
     assert!(lines[3].ends_with(",hg075pc01,hg075,\"a \"\"b\"\", c\",o"), "{csv}");
     assert_eq!(history(&daemon, &[]).1, csv, "without a terminal it is CSV");
     let (_, whole, _) = history(&daemon, &["--format", "json"]);

@@ -8,10 +8,10 @@ use crate::core::room::RoomKey;
 use crate::core::source::Timestamp;
 use crate::run::export::{NoRows, Row, Rows, Terms};
 use crate::setup::Setup;
+use crate::wire::csv::harmless;
 use crate::wire::history::ExportedRow;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
-use std::borrow::Cow;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write, stderr, stdout};
 use std::time::{Duration, Instant};
 
@@ -137,7 +137,7 @@ impl Printer {
                         table.write_record(COLUMNS).map_err(std::io::Error::from)?;
                     }
                     let at = update.at.0.to_string();
-                    let cells = [&time, &at, &*cell(pc), &*cell(room), &*cell(source), code];
+                    let cells = [&time, &at, &*harmless(pc), room, &*harmless(source), code];
                     table.write_record(cells).map_err(std::io::Error::from)?;
                 }
                 HistoryFormat::Json | HistoryFormat::Jsonl => {
@@ -173,15 +173,6 @@ fn time(at: Timestamp, zone: Tz) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Text for a cell that a spreadsheet shows and does not compute.
-fn cell(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,15 +195,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(moment(text, zone, now).map(|at| time(at, zone)).as_deref(), shown, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for (text, shown) in
-            [("=1+1", "'=1+1"), ("+a", "'+a"), ("-1", "'-1"), ("@x", "'@x"), ("a=b", "a=b"), ("", "")]
-        {
-            assert_eq!(cell(text), shown);
         }
     }
 }

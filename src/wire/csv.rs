@@ -1,6 +1,7 @@
 //! Tables for spreadsheets (RFC 4180).
 
 use csv::{QuoteStyle, Terminator, WriterBuilder};
+use std::borrow::Cow;
 
 /// The media type.
 pub const TYPE: &str = "text/csv; charset=utf-8; header=present";
@@ -50,7 +51,7 @@ impl Table {
 
 fn written(cell: &Cell<'_>) -> String {
     match cell {
-        Cell::Text(text) => harmless(text),
+        Cell::Text(text) => harmless(text).into_owned(),
         Cell::Count(count) => count.to_string(),
         Cell::Number(Some(number)) => {
             format!("{number:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -61,15 +62,15 @@ fn written(cell: &Cell<'_>) -> String {
 
 /// A text that no spreadsheet takes for a formula: one that begins like one has an apostrophe before it, which
 /// spreadsheets read as "this is text". White space goes first, since some of them pass over it.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> Cow<'_, str> {
     let begins = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control()).chars().next();
     // The second half is how they look on Asian keyboards, which some spreadsheets take for the same.
     match begins {
         Some('=' | '+' | '-' | '@' | '|' | '%' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') => {
-            format!("'{text}")
+            format!("'{text}").into()
         }
-        _ if text.starts_with(['\t', '\r', '\n']) => format!("'{text}"),
-        _ => text.to_owned(),
+        _ if text.starts_with(['\t', '\r', '\n']) => format!("'{text}").into(),
+        _ => text.into(),
     }
 }
 
