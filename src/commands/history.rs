@@ -29,10 +29,14 @@ pub(super) fn history(arguments: &HistoryArguments) -> Result<(), Failure> {
     });
     let mut printer = Printer::new(format, setup.timezone);
     let mut told = Instant::now();
+    let is_seen = stdout().is_terminal();
     Rows::open(&setup, terms)?.each(|rows, passed| {
         printer.print(rows)?;
-        // Who looks at the table itself sees how far it is.
-        if told.elapsed() > TELL_EVERY && !stdout().is_terminal() {
+        if is_seen && !rows.is_empty() {
+            // Who looks at the rows themselves sees how far it is.
+            printer.out.flush()?;
+            told = Instant::now();
+        } else if told.elapsed() > TELL_EVERY {
             told = Instant::now();
             // Whoever closed standard error wants the rows all the same.
             let _ = writeln!(stderr(), "{passed} %, {} rows", printer.rows);

@@ -66,21 +66,21 @@ impl Export {
         Ok(Export { connection, wanted, next: first, last, first })
     }
 
-    /// The next rows, oldest first; none at the end. There may be more after few.
+    /// What there is in the next piece, oldest first, which may be nothing; none at the end. A piece takes some
+    /// milliseconds, and so whoever waits for rows that are far apart can be told how far it is.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next_rows(&mut self) -> Result<Vec<HistoricUpdate>, ExportError> {
-        let mut found = Vec::new();
-        while found.is_empty() && self.next <= self.last {
-            found = self.piece().map_err(|error| {
-                ExportError::Unreadable(
-                    "the history".into(),
-                    OpenError::sqlite(Path::new(""), &error).to_string(),
-                )
-            })?;
+    pub fn next_rows(&mut self) -> Result<Option<Vec<HistoricUpdate>>, ExportError> {
+        if self.next > self.last {
+            return Ok(None);
         }
-        Ok(found)
+        self.piece().map(Some).map_err(|error| {
+            ExportError::Unreadable(
+                "the history".into(),
+                OpenError::sqlite(Path::new(""), &error).to_string(),
+            )
+        })
     }
 
     /// Passes over all but about the last rows, where none are left out between.
@@ -149,5 +149,31 @@ fn bounds(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<(i64, i6
             params![period.start.0, period.end.0, wanted.pc],
             both,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{DIGESTS, Dir, open_at, push, recorded, versions};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_search_that_finds_nothing_yet_says_how_far_it_is() {
+        let dir = Dir::new();
+        let (history, _) = open_at(&dir.path()).unwrap();
+        recorded(&history, push(1, "hg1pc1", "wu")).await;
+        history.close(versions(1), DIGESTS).await.unwrap();
+        let more = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+                        INSERT INTO occupationUpdates SELECT i, 1, 1, i, 'lf' FROM n";
+        Connection::open(dir.path()).unwrap().execute_batch(more).unwrap();
+        let wanted = Wanted { source: Some("nobody".into()), ..Wanted::default() };
+        let mut export = Export::open(&dir.path(), wanted).unwrap();
+        let mut passed = vec![export.passed()];
+        while let Some(rows) = export.next_rows().unwrap() {
+            assert!(rows.is_empty());
+            passed.push(export.passed());
+        }
+        assert!(passed.is_sorted() && passed.len() > 3, "{passed:?}");
+        assert_eq!((passed.first(), passed.last()), (Some(&0), Some(&100)));
     }
 }

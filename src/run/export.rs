@@ -64,18 +64,15 @@ impl<'a> Rows<'a> {
         Ok(Rows { setup, terms, export, rooms: HashMap::new() })
     }
 
-    /// Calls `take` with the rows, oldest first, and how much is passed, in percent.
+    /// Calls `take` with the rows, oldest first, and how much is passed, in percent; also where nothing was found in
+    /// the next part of them.
     pub(crate) fn each<E: From<NoRows>>(
         mut self,
         mut take: impl FnMut(&[Row], u8) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut newest = VecDeque::new();
-        loop {
-            let rows = self.export.next_rows().map_err(NoRows::from)?;
+        while let Some(rows) = self.export.next_rows().map_err(NoRows::from)? {
             let passed = self.export.passed();
-            if rows.is_empty() {
-                break;
-            }
             let rows: Vec<Row> = rows.into_iter().filter_map(|update| self.placed(update)).collect();
             match self.terms.last {
                 None => take(&rows, passed)?,
