@@ -8,7 +8,7 @@ mod common;
 use common::tls::{self, authority};
 use common::{
     Channel, Daemon, GUARD, Request, View, assert_taken, entry, everything, get, hang_up, one, only,
-    outcomes, rooms, states, tkbd, types, version,
+    outcomes, rooms, run_to_end, states, tkbd, types, version,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -575,5 +575,33 @@ fn o1_who_runs_is_told_with_its_addresses_and_that_nobody_does_is_exit_1() {
         let (code, told, wrong) = asked(&daemon, command, true);
         assert_eq!((code, told.as_str()), (Some(1), ""), "{wrong}");
         assert!(wrong.starts_with("tkbd: no tkbd runs with this setup"), "{wrong}");
+    }
+}
+
+#[test]
+fn o1_a_daemon_whose_history_gets_another_name_in_the_setup_is_found_by_its_control_socket() {
+    let ask = |daemon: &Daemon, arguments: &[&str]| run_to_end(daemon.dir(), arguments);
+    let renamed = ["--set", "history.db=other.sqlite3"];
+    let named = "[control]\nsocket = \"control\"\n";
+    for (more, socket) in [("", "history.sqlite3.control"), (named, "control")] {
+        let mut daemon = Daemon::with_setup(&setup(&ROOMS, &RULES, more), &[]);
+        daemon.write_setup(&setup(&[("a", "Audimax", &["x"])], &RULES, more));
+        let (code, told, wrong) = ask(&daemon, &["reload", "setup.toml", renamed[0], renamed[1]]);
+        if more.is_empty() {
+            assert_eq!((code, told.as_str()), (Some(1), ""), "{wrong}");
+            assert!(wrong.contains("other.sqlite3.control") && wrong.contains("--socket"), "{wrong}");
+            assert!(ask(&daemon, &["reload", "--socket", socket]).1.starts_with("changed: "));
+        } else {
+            assert!(code == Some(0) && told.starts_with("changed: "), "{told}{wrong}");
+        }
+        assert_eq!(daemon.whole().room_map["a"].0, "Audimax");
+
+        // Whether it runs is said however the setup has been mangled since.
+        daemon.write_setup("[http");
+        assert_eq!(ask(&daemon, &["status", "setup.toml"]).0, Some(78));
+        let (code, told, wrong) = ask(&daemon, &["status", "--socket", socket]);
+        assert!(code == Some(0) && told.contains(&format!("(pid {})", daemon.pid())), "{told}{wrong}");
+        daemon.kill();
+        assert_eq!(ask(&daemon, &["status", "--socket", socket]).0, Some(1));
     }
 }

@@ -81,28 +81,41 @@ pub(super) struct SetupArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The daemon is asked over its control socket, which the setup tells: it lies beside the history. It reads what it was \
-started with, as at SIGHUP. Whoever asks must be its user, or root.
+The daemon is asked over its control socket, which the setup tells: it lies beside the history, or where control.socket \
+says. Where that has changed since the daemon was started, --socket names the one it has. It reads what it was started \
+with, as at SIGHUP. Whoever asks must be its user, or root.
 
 Exit codes: 0 it counts, 1 it cannot be had now or nobody runs, 78 the setup has mistakes; then all stays as it was.
 
 Examples:
-  tkbd reload /etc/tkbd/campus.toml")]
+  tkbd reload /etc/tkbd/campus.toml
+  tkbd reload --socket /var/lib/tkbd/control")]
 pub(super) struct ReloadArguments {
     #[command(flatten)]
-    pub(super) setup: SetupArguments,
+    pub(super) daemon: DaemonArguments,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The daemon is asked over its control socket, which the setup tells: it lies beside the history. Whoever asks must be its \
-user, or root. What is wrong with a daemon that runs, /readyz tells.
+The daemon is asked over its control socket, which the setup tells: it lies beside the history, or where control.socket \
+says. With --socket no setup is read, and so mistakes in it change nothing. Whoever asks must be the daemon's user, or \
+root. What is wrong with a daemon that runs, /readyz tells.
 
 Examples:
-  tkbd status /etc/tkbd/campus.toml")]
+  tkbd status /etc/tkbd/campus.toml
+  tkbd status --socket /var/lib/tkbd/control")]
 pub(super) struct StatusArguments {
     #[command(flatten)]
+    pub(super) daemon: DaemonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DaemonArguments {
+    #[command(flatten)]
     pub(super) setup: SetupArguments,
+    /// The control socket of the daemon, instead of the one that the setup names, which is not read then
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["setup", "set"])]
+    pub(super) socket: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -413,6 +426,8 @@ mod tests {
             "history --format xml",
             "completions tcsh",
             "man push pull",
+            "status --socket a x.toml",
+            "reload --socket a --set b=c",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -1,9 +1,9 @@
 //! `tkbd reload`: has the daemon that runs read its setup again, and says what came of it.
 
-use super::arguments::SetupArguments;
+use super::Failure;
+use super::arguments::DaemonArguments;
 use super::status::{ask, otherwise};
 use super::text::plain;
-use super::{Failure, run};
 use crate::setup::EX_CONFIG;
 use crate::wire::control::{Answer, Verb};
 use std::io::{Write, stderr, stdout};
@@ -13,9 +13,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks the daemon whose setup this is.
-pub(super) async fn reload(arguments: &SetupArguments) -> Result<(), Failure> {
-    let setup = run::load(arguments)?;
-    match ask(&setup, Verb::Reload, PATIENCE).await? {
+pub(super) async fn reload(arguments: &DaemonArguments) -> Result<(), Failure> {
+    match ask(arguments, Verb::Reload, PATIENCE).await? {
         Answer::Reloaded(what) => Ok(writeln!(stdout(), "{}", plain(&what))?),
         Answer::Mistakes(lines) => {
             for line in lines.lines() {

@@ -1,10 +1,9 @@
 //! `tkbd status`: who runs, and where it listens.
 
-use super::arguments::SetupArguments;
+use super::arguments::DaemonArguments;
 use super::text::plain;
 use super::{Failure, run};
 use crate::client::control::{self, ControlError};
-use crate::setup::Setup;
 use crate::wire::control::{Answer, Port, Status, Verb};
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::io::{Write, stdout};
@@ -14,9 +13,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Says who runs with this setup.
-pub(super) async fn status(arguments: &SetupArguments) -> Result<(), Failure> {
-    let setup = run::load(arguments)?;
-    match ask(&setup, Verb::Status, PATIENCE).await? {
+pub(super) async fn status(arguments: &DaemonArguments) -> Result<(), Failure> {
+    match ask(arguments, Verb::Status, PATIENCE).await? {
         Answer::Status(status) => Ok(write!(stdout(), "{}", in_words(&status))?),
         answer => Err(otherwise(&answer)),
     }
@@ -38,18 +36,31 @@ fn in_words(status: &Status) -> String {
     words
 }
 
-/// Asks the daemon that runs with this setup.
-pub(super) async fn ask(setup: &Setup, verb: Verb, patience: Duration) -> Result<Answer, Failure> {
-    let Some(path) = setup.control_socket() else {
+/// Asks the daemon that runs with this setup, or that has this socket.
+pub(super) async fn ask(
+    arguments: &DaemonArguments,
+    verb: Verb,
+    patience: Duration,
+) -> Result<Answer, Failure> {
+    let path = match &arguments.socket {
+        Some(socket) => Some(socket.clone()),
+        None => run::load(&arguments.setup)?.control_socket(),
+    };
+    let Some(path) = path else {
         let why = "the setup has no control socket: it needs a history, or control.socket";
         return Err(Failure::Usage(why.into()));
     };
     let place = path.display().to_string();
     match control::ask(&path, verb, patience).await {
         Ok(told) => Ok(told.answer),
-        Err(ControlError::Nobody) => {
-            Err(Failure::other(format!("no tkbd runs with this setup: nobody listens at {}", plain(&place))))
+        Err(ControlError::Nobody) if arguments.socket.is_some() => {
+            Err(Failure::other(format!("no tkbd runs there: nobody listens at {}", plain(&place))))
         }
+        Err(ControlError::Nobody) => Err(Failure::other(format!(
+            "no tkbd runs with this setup: nobody listens at {}; one that was started with another history.db or \
+             control.socket is asked with --socket FILE",
+            plain(&place)
+        ))),
         Err(error) => Err(Failure::other(format!("{} ({})", plain(&error.to_string()), plain(&place)))),
     }
 }
