@@ -53,7 +53,9 @@ fn hint(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrInUse => {
             "; is another tkbd running? Stop that one, or give this one another port, as --set http.listen=127.0.0.1:8081"
         }
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need CAP_NET_BIND_SERVICE, or under systemd a socket unit, as tkbd-tls.socket"
+        }
         io::ErrorKind::AddrNotAvailable => "; no interface of this host has that address",
         _ => "",
     }
@@ -110,8 +112,10 @@ struct Place {
 }
 
 impl Gathering {
-    /// What the setup wants. Where systemd has handed in sockets for a port, those are all of it.
-    pub fn new(setup: &Setup, inherited: Vec<Inherited>) -> Gathering {
+    /// What the setup wants. Where systemd has handed in sockets for a port, those are all of it; what it has handed in
+    /// for none is closed.
+    pub fn new(setup: &Setup, mut inherited: Vec<Inherited>) -> Gathering {
+        inherited.retain(|inherited| inherited.is_wanted(setup));
         let mut places = wanted(Port::Http, "http.listen", &setup.http.listen);
         places.extend(wanted(Port::Push, "push.listen", &setup.push.listen));
         places.extend(wanted(Port::Https, "http.tls.listen", over_tls(setup.http.tls.as_ref())));

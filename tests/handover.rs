@@ -400,23 +400,41 @@ fn o1_a_socket_that_is_for_nothing_is_refused_with_78_before_anything_is_touched
     let pair = || -> [OwnedFd; 2] { [http.try_clone().unwrap().into(), push.try_clone().unwrap().into()] };
     let datagrams = UnixDatagram::unbound().unwrap();
     let cases = [
-        (pair(), "http:other", vec![], "FileDescriptorName="),
-        (pair(), "http:push", vec!["push.listen=[]"], "push.listen = []"),
-        // TLS alone: what goes in the clear must not come back by a socket unit.
-        (
-            pair(),
-            "push:http",
-            vec!["http.listen=[]", "http.tls.certificate=a.pem", "http.tls.key=a.key"],
-            "http.listen = []",
-        ),
-        ([http.try_clone().unwrap().into(), datagrams.into()], "http:push", vec![], "no TCP socket"),
+        (pair(), "http:other", "FileDescriptorName="),
+        ([http.try_clone().unwrap().into(), datagrams.into()], "http:push", "no TCP socket"),
     ];
-    for (sockets, names, sets, expected) in cases {
+    for (sockets, names, expected) in cases {
         let dir = tempfile::tempdir().unwrap();
-        let (code, said) = with_sockets(dir.path(), sockets, names, &sets).end();
+        let (code, said) = with_sockets(dir.path(), sockets, names, &[]).end();
         assert_eq!(code, Some(78), "{said}");
         assert!(said.contains("socket 2 of LISTEN_FDS") && said.contains(expected), "{said}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{said}");
+    }
+}
+
+#[test]
+fn o2_a_socket_for_a_door_that_is_shut_is_not_served_and_the_others_are() {
+    let ((_, first), (_, second)) = (listener(), listener());
+    let pair = || -> [OwnedFd; 2] { [first.try_clone().unwrap().into(), second.try_clone().unwrap().into()] };
+    // With TLS alone, what goes in the clear must not come back by a socket unit.
+    let tls = tls::sets("pair");
+    let of_http = tls.iter().map(String::as_str).filter(|set| set.starts_with("http."));
+    let tls: Vec<&str> = std::iter::once("http.listen=[]").chain(of_http).collect();
+    for (sets, served, shut) in
+        [(vec!["push.listen=[]"], vec!["joyce"], &second), (tls, vec!["joyce-tls", "push"], &first)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        authority().good().write(dir.path(), "pair");
+        let mut daemon = with_sockets(dir.path(), pair(), "http:push", &sets);
+        let doors = daemon.addresses(served.len());
+        assert_eq!(doors.iter().map(|(door, _)| door.as_str()).collect::<Vec<_>>(), served);
+        assert!(doors.iter().all(|(_, address)| *address != shut.local_addr().unwrap()), "{doors:?}");
+        let told = daemon.said.iter().find(|said| said["address"] == shut.local_addr().unwrap().to_string());
+        assert!(told.unwrap()["message"].as_str().unwrap().contains("mask its socket unit"), "{told:?}");
+        // Who connects there is ours to accept, and nobody else's.
+        let early = TcpStream::connect(shut.local_addr().unwrap()).unwrap();
+        daemon.says("places of the web port");
+        assert_eq!(shut.accept().unwrap().1, early.local_addr().unwrap());
     }
 }
 

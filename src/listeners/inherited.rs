@@ -48,17 +48,6 @@ pub enum InheritError {
         /// Where it listens.
         address: SocketAddr,
     },
-    /// The setup says that there is no such door.
-    #[error(
-        "socket {place} of LISTEN_FDS ({name:?}) is for a door that the setup has shut (http.listen = [], \
-         push.listen = [], or no TLS): disable that socket unit, or open the door"
-    )]
-    Shut {
-        /// Counted from 1.
-        place: usize,
-        /// Of LISTEN_FDNAMES.
-        name: String,
-    },
 }
 
 /// More than a socket unit has addresses.
@@ -69,6 +58,7 @@ impl Inherited {
     ///
     /// A socket is for what its name says: `http` or `push`, or `https` or `pushs` for the same over TLS. Any other name,
     /// as systemd gives by itself, says nothing; then its port decides, which must be that of one address in the setup.
+    /// One may be for a door that the setup has shut.
     ///
     /// # Errors
     /// When one cannot be used.
@@ -88,6 +78,20 @@ impl Inherited {
             })
             .collect()
     }
+
+    /// Whether the setup has this door. The socket of one that it has shut is not served, for it may be the one in the
+    /// clear beside TLS; nor does it keep the others from being served.
+    pub(super) fn is_wanted(&self, setup: &Setup) -> bool {
+        let (address, is_open) = (self.address, !addresses_of(self.port, setup).is_empty());
+        if !is_open {
+            tracing::warn!(
+                port = ?self.port, %address,
+                "this socket was handed in for a door that the setup has shut, and is not served: mask its socket unit, \
+                 or clients wait there in vain"
+            );
+        }
+        is_open
+    }
 }
 
 fn inherited(
@@ -102,26 +106,27 @@ fn inherited(
         return Err(no_listener("does not listen".into()));
     }
     let address = socket.local_addr().map_err(|error| no_listener(format!("has no address ({error})")))?;
-    let ports = [
-        ("http", Port::Http, setup.http.listen.as_slice()),
-        ("push", Port::Push, &setup.push.listen),
-        ("https", Port::Https, over_tls(setup.http.tls.as_ref())),
-        ("pushs", Port::Pushs, over_tls(setup.push.tls.as_ref())),
-    ];
+    let ports = [("http", Port::Http), ("push", Port::Push), ("https", Port::Https), ("pushs", Port::Pushs)]
+        .map(|(name, port)| (name, port, addresses_of(port, setup)));
     let has_port = |listen: &[SocketAddr]| listen.iter().any(|listen| listen.port() == address.port());
     // The name goes before the port: a setup may say 8080 while the socket unit says 80.
     let named = ports.iter().find(|(of, _, _)| *of == name);
     let mut by_port = ports.iter().filter(|(_, _, listen)| has_port(listen));
-    let (_, port, listen) = match (named, by_port.next(), by_port.next()) {
-        (Some(named), _, _) => named,
-        (None, Some(only), None) => only,
-        _ => return Err(InheritError::ForWhat { place, name: name.to_owned(), address }),
-    };
-    if listen.is_empty() {
-        return Err(InheritError::Shut { place, name: name.to_owned() });
+    match (named, by_port.next(), by_port.next()) {
+        (Some(&(_, port, _)), _, _) | (None, Some(&(_, port, _)), None) => {
+            Ok(Inherited { port, address, socket })
+        }
+        _ => Err(InheritError::ForWhat { place, name: name.to_owned(), address }),
     }
-    let port = *port;
-    Ok(Inherited { port, address, socket })
+}
+
+fn addresses_of(port: Port, setup: &Setup) -> &[SocketAddr] {
+    match port {
+        Port::Http => &setup.http.listen,
+        Port::Push => &setup.push.listen,
+        Port::Https => over_tls(setup.http.tls.as_ref()),
+        Port::Pushs => over_tls(setup.push.tls.as_ref()),
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +158,12 @@ mod tests {
             assert!(matches!(of(name, &[]), Err(InheritError::ForWhat { place: 1, .. })));
         }
         assert!(matches!(of("push", &listens("http")), Ok(Port::Push)), "the name goes before the port");
-        assert!(matches!(of("push", &["push.listen=".into()]), Err(InheritError::Shut { .. })));
+        let is_wanted = |name: &str, sets: &[&str]| {
+            let setup = setup(&sets.iter().map(|&set| set.to_owned()).collect::<Vec<_>>());
+            inherited(1, name, Ok(socket()), &setup).unwrap().is_wanted(&setup)
+        };
+        assert!(is_wanted("push", &[]) && is_wanted("http", &["push.listen="]));
+        assert!(!is_wanted("push", &["push.listen="]) && !is_wanted("https", &[]));
     }
 
     #[test]
