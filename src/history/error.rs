@@ -91,10 +91,21 @@ impl OpenError {
 
     /// What the system's error means for somebody who opens `path`.
     pub(super) fn io(path: &Path, error: &io::Error) -> OpenError {
-        let (path, reason) = (path.to_owned(), error.to_string());
+        OpenError::io_at(path, error, error.to_string())
+    }
+
+    /// The same, where the error is better told in other words.
+    pub(super) fn io_at(path: &Path, error: &io::Error, reason: String) -> OpenError {
+        use io::ErrorKind::{
+            InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+            ReadOnlyFilesystem,
+        };
+        let path = path.to_owned();
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::Disk { path, reason },
-            _ => OpenError::Unusable { path, reason },
+            // What another path or other rights would mend. All else may pass: a disk that fails, or is away.
+            NotFound | PermissionDenied | NotADirectory | IsADirectory | ReadOnlyFilesystem
+            | InvalidFilename | InvalidInput => OpenError::Unusable { path, reason },
+            _ => OpenError::Disk { path, reason },
         }
     }
 }
@@ -138,6 +149,19 @@ pub enum CloseError {
 mod tests {
     use super::*;
     use rusqlite::ffi;
+
+    #[test]
+    fn d2_what_another_path_would_not_mend_is_a_trouble_of_the_disk_that_may_pass() {
+        use rustix::io::Errno;
+        let told = |errno: Errno| OpenError::io(Path::new("h.sqlite3"), &errno.into());
+        for errno in [Errno::IO, Errno::STALE, Errno::MFILE, Errno::NOSPC, Errno::TIMEDOUT, Errno::AGAIN] {
+            assert!(matches!(told(errno), OpenError::Disk { .. }), "{errno:?}");
+        }
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::NOTDIR, Errno::ISDIR, Errno::ROFS] {
+            assert!(matches!(told(errno), OpenError::Unusable { .. }), "{errno:?}");
+        }
+        assert!(matches!(told(Errno::NAMETOOLONG), OpenError::Unusable { .. }));
+    }
 
     #[test]
     fn d3_a_log_that_stays_locked_while_it_is_opened_is_no_damage() {

@@ -96,8 +96,9 @@ fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
             let name = path.file_name().ok_or_else(|| unusable("it names no file".into()))?;
             let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let directory = directory.unwrap_or(Path::new("."));
-            let directory = fs::canonicalize(directory)
-                .map_err(|error| unusable(format!("its directory {}: {error}", directory.display())))?;
+            let directory = fs::canonicalize(directory).map_err(|error| {
+                OpenError::io_at(path, &error, format!("its directory {}: {error}", directory.display()))
+            })?;
             directory.join(name)
         }
         Err(error) => return Err(OpenError::io(path, &error)),
