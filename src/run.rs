@@ -214,9 +214,15 @@ fn epoch(setup: &Setup) -> Option<u32> {
     if !setup.history.enabled {
         return None;
     }
-    let host = std::fs::read("/proc/sys/kernel/hostname").unwrap_or_default();
+    // Machines of one image have one id, and others one name. /proc/sys is not there where the unit hides it.
+    let id = std::fs::read("/etc/machine-id").unwrap_or_default();
+    let host = rustix::system::uname();
     let db = std::fs::canonicalize(&setup.history.db).ok()?;
-    let digest = Sha256::new().chain_update(host).chain_update(db.as_os_str().as_bytes()).finalize();
+    let digest = Sha256::new()
+        .chain_update(id)
+        .chain_update(host.nodename().to_bytes())
+        .chain_update(db.as_os_str().as_bytes())
+        .finalize();
     digest.first_chunk().map(|first| u32::from_le_bytes(*first))
 }
 

@@ -11,6 +11,8 @@ mod contrib;
 mod exposition;
 #[path = "health/figures.rs"]
 mod figures;
+#[path = "health/hidden.rs"]
+mod hidden;
 #[path = "health/readers.rs"]
 mod readers;
 #[path = "health/refusals.rs"]

@@ -2,7 +2,10 @@
 
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use std::fs;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Figures of this process.
 #[derive(Debug, Default)]
@@ -23,17 +26,26 @@ impl Process {
     pub(super) fn now() -> Process {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let system = fs::read_to_string("/proc/stat").unwrap_or_default();
         let ticks = clock_ticks_per_second() as f64;
-        let booted = number(&system, "btime ").map(|seconds| seconds as f64);
         Process {
             cpu: field(&stat, 14).zip(field(&stat, 15)).map(|(user, system)| (user + system) as f64 / ticks),
             resident: number(&status, "VmRSS:").map(|kibibytes| kibibytes * 1024),
             open_fds: open_fds(),
             max_fds: getrlimit(Resource::Nofile).current,
-            started: booted.zip(field(&stat, 22)).map(|(booted, since)| booted + since as f64 / ticks),
+            started: started(&stat, ticks),
         }
     }
+}
+
+/// By how long ago it was: when the system was booted is told in /proc/stat, which is not there where the unit hides all
+/// but processes. It is found once, since it would else move a little with each reading.
+fn started(stat: &str, ticks: f64) -> Option<f64> {
+    static STARTED: OnceLock<Option<f64>> = OnceLock::new();
+    *STARTED.get_or_init(|| {
+        let up = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?.as_secs_f64();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+        Some(now - (up - field(stat, 22)? as f64 / ticks))
+    })
 }
 
 /// A field of /proc/self/stat, counted from 1 as in proc(5). The second is the program's name, in parentheses, and
