@@ -53,9 +53,6 @@ pub enum RunError {
     /// The last changes could not be recorded, or the stop not be marked as clean.
     #[error(transparent)]
     Close(#[from] history::CloseError),
-    /// A timetable can never be had.
-    #[error(transparent)]
-    Timetable(#[from] timetables::BadTimetable),
     /// The master can never be asked.
     #[error("the master cannot be followed: {0}")]
     Master(#[from] BadAddress),
@@ -81,7 +78,6 @@ impl RunError {
             | RunError::Interrupted => 1,
             RunError::Descriptors(_)
             | RunError::History(_)
-            | RunError::Timetable(_)
             | RunError::Master(_)
             | RunError::Tls(_)
             | RunError::Control(_) => EX_CONFIG,
@@ -92,10 +88,9 @@ impl RunError {
 /// Finds what of the setup would keep a daemon from running, and touches nothing for it.
 ///
 /// # Errors
-/// When too few files may be open, a timetable, or the master, can never be had, or there is no certificate for TLS.
+/// When too few files may be open, the master can never be had, or there is no certificate for TLS.
 pub fn check(setup: &Setup) -> Result<(), RunError> {
     descriptors::connections(setup)?;
-    timetables::plan(setup)?;
     mirror::plan(setup)?;
     tls::can_open(setup)?;
     Ok(())
@@ -105,7 +100,7 @@ pub fn check(setup: &Setup) -> Result<(), RunError> {
 /// and returns. Meanwhile the setup is read again whenever the other end of `reloads` asks for it.
 ///
 /// # Errors
-/// When the history cannot be opened, or not be closed in order; when a timetable can never be had; when there is no
+/// When the history cannot be opened, or not be closed in order; when the master can never be had; when there is no
 /// certificate for TLS; and when too few files may be open.
 pub async fn run(
     setup: Setup,
@@ -114,7 +109,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
     let connections = descriptors::connections(&setup)?;
-    let timetables = timetables::plan(&setup)?;
+    let timetables = timetables::plan(&setup);
     let master = mirror::plan(&setup)?;
     let certificates = tls::open(&setup)?;
     let (history, restored) = open_history(&setup, listeners.succeeds).await?;

@@ -46,7 +46,7 @@ fn certificates(setup: &Setup) -> Result<(), Failure> {
 /// Asks the master and every timetable once, and says what came of it.
 async fn online(setup: &Setup) -> Result<(), Failure> {
     let is_master_there = master(setup).await?;
-    let plan = timetables::plan(setup).map_err(|error| Failure::other(error.to_string()))?;
+    let plan = timetables::plan(setup);
     let now = Instant::now();
     let mut board = plan.board(now);
     let (today, rooms) = (Day::at(Utc::now(), setup.timezone), timetables::rooms(setup));

@@ -20,7 +20,7 @@ pub(super) async fn schedule(arguments: ScheduleArguments) -> Result<(), Failure
         let why = "of it, and not here, comes what is reserved; `tkbd watch` shows that";
         return Err(Failure::other(format!("this setup follows {}: {why}", mirror.address())));
     }
-    let plan = timetables::plan(&setup).map_err(|error| Failure::other(error.to_string()))?;
+    let plan = timetables::plan(&setup);
     let day = match arguments.date {
         Some(date) => Day { date, zone: setup.timezone },
         None => Day::at(Utc::now(), setup.timezone),

@@ -5,7 +5,7 @@
 
 use super::supervisor;
 use super::terms::{self, Doors};
-use super::timetables::{self, BadTimetable};
+use super::timetables;
 use super::tls::Certificates;
 use crate::core::state::Rearranged;
 use crate::doors::http::certificate::{BadPair, Fresh};
@@ -77,9 +77,6 @@ pub enum NotReloaded {
     /// The setup has mistakes: what `tkbd check` says of it, a line each.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// A timetable can never be had.
-    #[error(transparent)]
-    Timetable(#[from] BadTimetable),
     /// It is on a disk that does not answer.
     #[error("reading the setup and its certificates takes longer than {} s", READING.as_secs())]
     Hangs,
@@ -101,7 +98,7 @@ impl NotReloaded {
     /// Whether it is the setup that has to be mended.
     pub fn is_mistake(&self) -> bool {
         match self {
-            NotReloaded::Setup(_) | NotReloaded::Timetable(_) | NotReloaded::Log(_) => true,
+            NotReloaded::Setup(_) | NotReloaded::Log(_) => true,
             NotReloaded::Hangs | NotReloaded::Crashed | NotReloaded::Full | NotReloaded::Stopping => false,
         }
     }
@@ -231,7 +228,7 @@ impl Running {
             let refused = take_certificates(loaded.certificates, &mut difference);
             return Ok(Applied { difference, refused, ..Applied::default() });
         }
-        let timetables = timetables::replan(&setup, &self.setup, &self.timetables)?;
+        let timetables = timetables::replan(&setup, &self.setup, &self.timetables);
         let place = self.hub.reserve().map_err(|_| NotReloaded::Full)?;
         set_log(&setup.log).map_err(NotReloaded::Log)?;
 
@@ -322,7 +319,7 @@ mod tests {
             certificates: super::super::tls::open(&old).unwrap(),
             hub: hub.clone(),
             doors: Doors::of(&old),
-            timetables: timetables::plan(&old).unwrap(),
+            timetables: timetables::plan(&old),
             plans: watch::Sender::new(None),
             setup: old,
         };

@@ -3,7 +3,7 @@
 use crate::feeds::timetable::board::{Feed, Pace};
 use crate::feeds::timetable::closures::{Closure, Closures, OpeningHours};
 use crate::feeds::timetable::coverage::Coverage;
-use crate::feeds::timetable::fetch::{Credential, FetchError, Fetcher, Terms};
+use crate::feeds::timetable::fetch::{Credential, Fetcher, Terms};
 use crate::feeds::timetable::file::File;
 use crate::feeds::timetable::ical::{self, Ical, Matcher, Place, Template};
 use crate::feeds::timetable::mytimetable::MyTimetable;
@@ -14,29 +14,14 @@ use crate::setup::{CalendarPlace, RoomMatcher, Schedule, Setup, Timetable, Timet
 use std::path::Path;
 use std::sync::Arc;
 
-/// A timetable that cannot be asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("timetable {label}: {error}")]
-pub struct BadTimetable {
-    label: String,
-    error: FetchError,
-}
-
 /// What there is to pull.
-///
-/// # Errors
-/// When nothing can ever be had of a server, for want of a store of certificates.
-pub(crate) fn plan(setup: &Setup) -> Result<Plan, BadTimetable> {
-    let feeds = setup.timetables.iter().map(|timetable| feed(setup, timetable)).collect::<Result<_, _>>()?;
-    Ok(with_feeds(setup, feeds))
+pub(crate) fn plan(setup: &Setup) -> Plan {
+    with_feeds(setup, setup.timetables.iter().map(|timetable| feed(setup, timetable)).collect())
 }
 
 /// The same for another setup, of which some may be known: a timetable that is written as it was is the one that was,
 /// with the documents that it has.
-///
-/// # Errors
-/// As of [`plan`].
-pub(super) fn replan(setup: &Setup, known: &Setup, feeds: &Plan) -> Result<Plan, BadTimetable> {
+pub(super) fn replan(setup: &Setup, known: &Setup, feeds: &Plan) -> Plan {
     let asks_alike = |old: &Schedule, new: &Schedule| {
         (old.connect_timeout, old.timeout) == (new.connect_timeout, new.timeout)
     };
@@ -47,19 +32,15 @@ pub(super) fn replan(setup: &Setup, known: &Setup, feeds: &Plan) -> Result<Plan,
     let new = setup.timetables.iter().map(|timetable| {
         match old.iter().position(|(old, _)| *old == timetable) {
             // One that is written twice is two.
-            Some(at) => Ok(old.swap_remove(at).1.clone()),
+            Some(at) => old.swap_remove(at).1.clone(),
             None => feed(setup, timetable),
         }
     });
-    Ok(with_feeds(setup, new.collect::<Result<_, _>>()?))
+    with_feeds(setup, new.collect())
 }
 
-fn feed(setup: &Setup, timetable: &Timetable) -> Result<Feed, BadTimetable> {
-    let label = timetable.label();
-    match provider(setup, timetable) {
-        Ok(provider) => Ok(Feed { label, provider }),
-        Err(error) => Err(BadTimetable { label, error }),
-    }
+fn feed(setup: &Setup, timetable: &Timetable) -> Feed {
+    Feed { label: timetable.label(), provider: provider(setup, timetable) }
 }
 
 fn with_feeds(setup: &Setup, feeds: Vec<Feed>) -> Plan {
@@ -76,7 +57,7 @@ pub(crate) fn rooms(setup: &Setup) -> Arc<[Room]> {
     setup.rooms.iter().map(|room| Room { key: room.key.clone(), name: room.name.clone() }).collect()
 }
 
-fn provider(setup: &Setup, timetable: &Timetable) -> Result<Arc<dyn Provider>, FetchError> {
+fn provider(setup: &Setup, timetable: &Timetable) -> Arc<dyn Provider> {
     let coverage =
         Coverage { only: timetable.rooms.clone(), names: timetable.names.iter().cloned().collect() };
     let text = TextRule { cut: timetable.cut.clone(), placeholder: timetable.placeholder.clone() };
@@ -86,21 +67,21 @@ fn provider(setup: &Setup, timetable: &Timetable) -> Result<Arc<dyn Provider>, F
             Terms { connect: setup.schedule.connect_timeout, total: setup.schedule.timeout, max_size };
         Fetcher::new(terms, &timetable.source.urls(), credential(timetable))
     };
-    let ical = |source: ical::Source| {
-        let fetcher = if timetable.source.urls().is_empty() { None } else { Some(fetcher()?) };
+    let ical = |source: ical::Source| -> Arc<dyn Provider> {
+        let fetcher = (!timetable.source.urls().is_empty()).then(fetcher);
         let plan = ical::Plan { source, coverage: coverage.clone(), text: text.clone(), zone, max_size };
-        Ok::<Arc<dyn Provider>, FetchError>(Arc::new(Ical::new(plan, fetcher)))
+        Arc::new(Ical::new(plan, fetcher))
     };
-    Ok(match &timetable.source {
+    match &timetable.source {
         TimetableSource::IcalTemplate(template) => {
-            ical(ical::Source::Template(Template::Url(template.clone())))?
+            ical(ical::Source::Template(Template::Url(template.clone())))
         }
         TimetableSource::IcalFileTemplate(path) => {
-            ical(ical::Source::Template(Template::File(path.to_string_lossy().into_owned())))?
+            ical(ical::Source::Template(Template::File(path.to_string_lossy().into_owned())))
         }
         TimetableSource::IcalEach(each) => {
             let each = each.iter().map(|(room, at)| (room.clone(), place(at))).collect();
-            ical(ical::Source::Each(each))?
+            ical(ical::Source::Each(each))
         }
         TimetableSource::IcalCombined(at, matcher) => {
             let matcher = match matcher {
@@ -108,16 +89,16 @@ fn provider(setup: &Setup, timetable: &Timetable) -> Result<Arc<dyn Provider>, F
                 RoomMatcher::PerRoom(pattern) => Matcher::Pattern(pattern.clone()),
                 RoomMatcher::Group(pattern) => Matcher::Group(pattern.clone()),
             };
-            ical(ical::Source::Combined(place(at), matcher))?
+            ical(ical::Source::Combined(place(at), matcher))
         }
         TimetableSource::MyTimetable(url, source) => {
-            Arc::new(MyTimetable::new(url, source.clone(), coverage, text, fetcher()?))
+            Arc::new(MyTimetable::new(url, source.clone(), coverage, text, fetcher()))
         }
         TimetableSource::Ruuster(url, institute) => {
-            Arc::new(Ruuster::new(url, institute.clone(), coverage, text, fetcher()?))
+            Arc::new(Ruuster::new(url, institute.clone(), coverage, text, fetcher()))
         }
         TimetableSource::File(path) => Arc::new(File::new(path, zone, coverage, text, max_size)),
-    })
+    }
 }
 
 /// MyTimetable has a header of its own.

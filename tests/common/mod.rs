@@ -85,6 +85,12 @@ impl Daemon {
         Daemon::launch(dir, Launch { sets: owned(extra_sets), within: owned(within), ..Launch::default() })
     }
 
+    /// The same with this setup, in a directory of its own.
+    pub(crate) fn with_setup_within(within: &[&str], setup: &str) -> Daemon {
+        let launch = Launch { setup: Some(setup.to_owned()), within: owned(within), ..Launch::default() };
+        Daemon::launch(tempfile::tempdir().unwrap(), launch)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -195,6 +195,18 @@ fn m4_a_mirror_that_must_not_follow_says_so() {
 }
 
 #[test]
+fn t1_a_system_without_certificates_to_trust_serves_and_says_what_it_lacks() {
+    let setup = "[[timetable]]\nkind = \"ical\"\nurl = \"https://localhost:9/{room}.ics\"\n[[room]]\nkey = \"hg075\"\n";
+    let without = ["env", "SSL_CERT_FILE=absent", "SSL_CERT_DIR=absent"];
+    let daemon = Daemon::with_setup_within(&without, setup);
+    let named = wait_for(&daemon, &["timetable_1_failed"]);
+    assert_eq!(named.status, 200, "the displays are served");
+    assert!(daemon.log().contains("ca-certificates"), "{}", daemon.log());
+    let reloaded = daemon.reload();
+    assert!(reloaded[0]["message"].as_str().unwrap().starts_with("setup reloaded"), "{reloaded:?}");
+}
+
+#[test]
 fn t1_a_timetable_that_cannot_be_had_is_named_by_its_number_until_it_can() {
     let setup = "timezone = \"UTC\"\n[[timetable]]\nkind = \"file\"\nfile = \"there.csv\"\n[[timetable]]\nkind = \"file\"\nfile = \"absent.csv\"\n[[room]]\nkey = \"hg075\"\n";
     let daemon = Daemon::with_setup(setup, &["http.hold=100ms"]);

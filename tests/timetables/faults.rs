@@ -38,7 +38,7 @@ fn room(key: &str, name: &str) -> Room {
 fn fetcher(url: &str, token: Option<&str>) -> Fetcher {
     let terms = Terms { connect: PATIENCE, total: PATIENCE, max_size: LARGEST };
     let credential = token.and_then(|token| Credential::new("authorization", &format!("Bearer {token}")));
-    Fetcher::new(terms, &[Url::parse(url).unwrap()], credential).unwrap()
+    Fetcher::new(terms, &[Url::parse(url).unwrap()], credential)
 }
 
 fn ical(source: Source, fetcher: Fetcher) -> Ical {

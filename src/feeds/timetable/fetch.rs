@@ -8,7 +8,7 @@ use reqwest::header::{
 use reqwest::{Client, StatusCode, Url};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -40,7 +40,11 @@ pub struct Credential {
 /// Asks for documents.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
-    client: Client,
+    /// Not there as long as TLS cannot be set up.
+    client: OnceLock<Client>,
+    headers: HeaderMap,
+    is_plain: bool,
+    is_loopback: bool,
     terms: Terms,
 }
 
@@ -66,6 +70,11 @@ pub enum FetchError {
     /// No connection, or it broke, or its certificate is not to be trusted.
     #[error("{0}")]
     Unreachable(String),
+    /// Nobody can be asked over TLS.
+    #[error(
+        "TLS cannot be set up ({0}); has this system certificates to trust, as of the package ca-certificates?"
+    )]
+    NoTls(String),
     /// No whole answer in time.
     #[error("no answer in time")]
     TimedOut,
@@ -107,37 +116,50 @@ impl std::fmt::Debug for Credential {
 
 impl Fetcher {
     /// For documents of the hosts of `urls`.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up, for want of a store of certificates.
-    pub fn new(terms: Terms, urls: &[Url], credential: Option<Credential>) -> Result<Fetcher, FetchError> {
+    pub fn new(terms: Terms, urls: &[Url], credential: Option<Credential>) -> Fetcher {
+        let mut headers = HeaderMap::new();
+        if let Some(credential) = credential {
+            headers.insert(credential.name, credential.value);
+        }
+        let is_plain = urls.iter().all(|url| url.scheme() == "http");
+        let is_loopback = urls.iter().all(is_loopback);
+        let fetcher = Fetcher { client: OnceLock::new(), headers, is_plain, is_loopback, terms };
+        // Now, since to read the certificates takes milliseconds. If it fails, it is tried again when it is needed.
+        let _ = fetcher.client();
+        fetcher
+    }
+
+    fn client(&self) -> Result<&Client, FetchError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = self.build().map_err(|error| FetchError::NoTls(cause(&error)))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    fn build(&self) -> Result<Client, reqwest::Error> {
         // Cargo.toml chooses ring as the one TLS backend, and reqwest wants it named before the first client.
         static RING: Once = Once::new();
         RING.call_once(|| {
             // An error says that another provider is there already, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
-        let mut headers = HeaderMap::new();
-        if let Some(credential) = credential {
-            headers.insert(credential.name, credential.value);
-        }
         let mut builder = Client::builder()
             .user_agent(concat!("tkbd/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .connect_timeout(terms.connect)
+            .default_headers(self.headers.clone())
+            .connect_timeout(self.terms.connect)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .gzip(true);
-        if urls.iter().all(|url| url.scheme() == "http") {
+        if self.is_plain {
             // Without TLS there is nothing to verify, so a host without a certificate store will do.
             builder = builder.tls_certs_only([]);
         }
-        if urls.iter().all(is_loopback) {
+        if self.is_loopback {
             // A proxy of the environment would look for the server on its own loopback.
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(failed)?;
-        Ok(Fetcher { client, terms })
+        builder.build()
     }
 
     /// Gets a document, unless it is that of `validators` still.
@@ -152,7 +174,7 @@ impl Fetcher {
 
     async fn follow(&self, mut url: Url, validators: Option<&Validators>) -> Result<Got, FetchError> {
         for _ in 0..=REDIRECTS {
-            let mut request = self.client.get(url.clone());
+            let mut request = self.client()?.get(url.clone());
             if let Some(etag) = validators.and_then(|it| it.etag.as_ref()) {
                 request = request.header(IF_NONE_MATCH, etag);
             }
@@ -344,8 +366,7 @@ mod tests {
     fn o7_a_credential_is_not_shown() {
         let credential = Credential::new("apitoken", "hunter2").unwrap();
         let terms = Terms { connect: Duration::from_secs(1), total: Duration::from_secs(1), max_size: 1 };
-        let fetcher =
-            Fetcher::new(terms, &[Url::parse("http://x/").unwrap()], Some(credential.clone())).unwrap();
+        let fetcher = Fetcher::new(terms, &[Url::parse("http://x/").unwrap()], Some(credential.clone()));
         for shown in [format!("{credential:?}"), format!("{fetcher:?}")] {
             assert!(!shown.contains("hunter2"), "{shown}");
         }

@@ -333,7 +333,7 @@ mod tests {
             ),
         ] {
             let base = Url::parse(base).unwrap();
-            let fetcher = Fetcher::new(terms, &[Url::parse("http://x/").unwrap()], None).unwrap();
+            let fetcher = Fetcher::new(terms, &[Url::parse("http://x/").unwrap()], None);
             let text = TextRule { cut: None, placeholder: String::new() };
             let server =
                 MyTimetable::new(&base, source.map(str::to_owned), Coverage::default(), text, fetcher);
