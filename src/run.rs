@@ -96,6 +96,18 @@ pub fn check(setup: &Setup) -> Result<(), RunError> {
     Ok(())
 }
 
+/// The same of a daemon that is to take the place of another: what would keep it from its history, too. It blocks.
+///
+/// # Errors
+/// As of [`check`], and when the history cannot be gone on with.
+pub(crate) fn check_before_taking_over(setup: &Setup) -> Result<(), RunError> {
+    check(setup)?;
+    if setup.history.enabled {
+        history::probe(&setup.history.db)?;
+    }
+    Ok(())
+}
+
 /// Serves until `shutdown` is cancelled; then answers all that is held, records all that was applied,
 /// and returns. Meanwhile the setup is read again whenever the other end of `reloads` asks for it.
 ///

@@ -269,6 +269,45 @@ fn o1_a_setup_with_a_mistake_takes_nothing_over() {
 }
 
 #[test]
+fn o1_a_history_that_cannot_be_gone_on_with_takes_nothing_over() {
+    const NOBODY: u32 = 65_534;
+    let old = Daemon::start(&[]);
+    old.set("hg075pc01", "wf");
+    let sql =
+        |text: &str| rusqlite::Connection::open(old.history_file()).unwrap().execute_batch(text).unwrap();
+    let refused = |within: &[&str], why: &str| {
+        let (code, said) = Process::within(within, old.dir(), &["--take-over"], &[]).end();
+        assert_eq!(code, Some(78), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert!(!old.log().contains("handed over"), "{}", old.log());
+        assert_eq!(old.whole().occupation.len(), 1);
+    };
+    sql("INSERT INTO refinery_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')");
+    refused(&[], "has schema 99");
+    sql("DELETE FROM refinery_schema_history WHERE version = 99; PRAGMA application_id = 7");
+    refused(&[], "is not a history");
+    sql("PRAGMA application_id = 1953194596");
+    // Rights that the new program has not: root has them all, and so it is nobody then.
+    let directory = |mode| std::fs::set_permissions(old.dir(), PermissionsExt::from_mode(mode)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        directory(0o755);
+        let as_nobody = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")];
+        let within = ["setpriv", &as_nobody[0], &as_nobody[1], "--clear-groups"];
+        if Command::new(within[0]).args(&within[1..]).arg("true").output().is_ok_and(|it| it.status.success())
+        {
+            refused(&within, "Permission denied");
+        } else {
+            println!("SKIPPED: this is root, and the daemon cannot be run as nobody");
+        }
+    } else {
+        directory(0o500);
+        refused(&[], "Permission denied");
+    }
+    directory(0o700);
+    old.set("hg075pc01", "wu");
+}
+
+#[test]
 fn a_daemon_that_does_not_answer_is_left_alone_and_named() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("history.sqlite3"), "").unwrap();

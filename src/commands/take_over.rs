@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::client::control::{ControlError, Told, ask};
 use crate::listeners::{Gathering, Inherited, Listeners};
+use crate::run::check_before_taking_over;
 use crate::setup::Setup;
 use crate::wire::control::{Answer, Listening, Verb};
 use std::path::Path;
@@ -29,8 +30,8 @@ pub(super) async fn listeners(
         let why = "--take-over needs a control socket: a history, or control.socket in the setup";
         return Err(Failure::Usage(why.into()));
     };
-    // A mistake that would end the new daemon is to be found while the old one serves.
-    crate::check(setup)?;
+    // What would end the new daemon is to be found while the old one serves: sockets are not given back.
+    check_before_taking_over(setup)?;
     let Some(held) = status(&path).await? else { return Ok(gathering.finish()?) };
     gathering.bind_all_but(&held)?;
 

@@ -88,7 +88,7 @@ pub(super) fn open(path: &Path, backlog: usize, clock: &Clock) -> Result<Opened,
 }
 
 /// `path` with what links in it stand for, so that two daemons cannot come to one file by two names.
-fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
     let unusable = |reason: String| OpenError::Unusable { path: path.to_owned(), reason };
     let path = match fs::canonicalize(path) {
         Ok(path) => path,
@@ -116,11 +116,11 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn look(path: &Path, was_ours: bool) -> Result<Look, OpenError> {
+pub(super) fn look(path: &Path, was_ours: bool) -> Result<Look, OpenError> {
     check::look(path, was_ours).map_err(|error| OpenError::io(path, &error))
 }
 
-fn foreign(path: &Path) -> OpenError {
+pub(super) fn foreign(path: &Path) -> OpenError {
     OpenError::Foreign { path: path.to_owned(), reason: "it is no SQLite database".into() }
 }
 
@@ -262,7 +262,7 @@ fn migration(path: &Path, error: &refinery::Error) -> OpenError {
 }
 
 /// What a file is.
-enum Kind {
+pub(super) enum Kind {
     New,
     Ours { is_current: bool },
     Original,
@@ -270,7 +270,7 @@ enum Kind {
     Foreign(&'static str),
 }
 
-fn kind(connection: &Connection) -> rusqlite::Result<Kind> {
+pub(super) fn kind(connection: &Connection) -> rusqlite::Result<Kind> {
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let has = |table: &str| {
         connection

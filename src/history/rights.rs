@@ -8,7 +8,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// What SQLite keeps beside the database, and we do.
-const BESIDE: [&str; 5] = ["", "-wal", "-shm", "-journal", ".lock"];
+pub(super) const BESIDE: [&str; 5] = ["", "-wal", "-shm", "-journal", ".lock"];
 
 /// What the owner alone may do.
 const OWN: u32 = 0o600;
