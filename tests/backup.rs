@@ -147,3 +147,90 @@ fn a_backup_that_cannot_be_made_says_why_and_leaves_nothing() {
     }
     assert_eq!(fs::read(daemon.dir().join("mine")).unwrap(), b"a letter");
 }
+
+fn restore(daemon: &Daemon, file: &str) -> (Option<i32>, String, String) {
+    let db = format!("history.db={}", daemon.history_file().display());
+    run_to_end(daemon.dir(), &["restore", file, "--set", &db])
+}
+
+#[test]
+fn a_copy_is_restored_at_the_next_start_and_all_that_was_pushed_until_then_is_kept() {
+    for (runs, crashes) in [(true, false), (true, true), (false, false)] {
+        let mut daemon = Daemon::start(&[]);
+        daemon.set("hg075pc01", "wu");
+        assert_eq!(backup(&daemon, "copy.sqlite3").0, Some(0));
+        daemon.set("hg075pc01", "wf");
+        if !runs {
+            assert_eq!(daemon.terminate().code(), Some(0));
+        }
+        let (code, out, err) = restore(&daemon, "copy.sqlite3");
+        assert_eq!(code, Some(0), "{err}");
+        assert!(out.contains("restart tkbd"), "{out}");
+        let mut pushed = 2;
+        if runs {
+            daemon.set("hg137pc01", "o");
+            pushed += 1;
+            let shown = daemon.whole();
+            assert_eq!(shown.occupation["hg075pc01"], "wf", "it goes on with what it has");
+            if crashes {
+                daemon.kill();
+            }
+            daemon.restart();
+            assert!(daemon.whole().occupation_version > shown.occupation_version);
+            assert!(daemon.whole().room_map_version > shown.room_map_version);
+        } else {
+            daemon.kill();
+            daemon.restart();
+        }
+        let restored = daemon.whole();
+        assert_eq!((restored.occupation["hg075pc01"].as_str(), restored.occupation.len()), ("wu", 1));
+        daemon.set("hg075pc01", "lx");
+        assert_eq!(daemon.history(10).len(), 2);
+        let names = fs::read_dir(daemon.dir()).unwrap().map(|file| file.unwrap().path());
+        let kept: Vec<_> =
+            names.filter(|path| path.to_string_lossy().contains("history.sqlite3.replaced-")).collect();
+        let kept = kept.iter().find(|path| !path.to_string_lossy().ends_with("-wal")).unwrap();
+        assert_eq!(count(kept), pushed, "{kept:?}");
+        assert!(daemon.log().contains("a copy has taken the place of the history"), "{}", daemon.log());
+    }
+}
+
+#[test]
+fn what_is_no_copy_of_a_history_is_not_restored() {
+    let daemon = Daemon::start(&[]);
+    daemon.set("hg075pc01", "wu");
+    fs::write(daemon.dir().join("letter.sqlite3"), "a letter, and no database").unwrap();
+    for name in ["later.sqlite3", "damaged.sqlite3"] {
+        assert_eq!(backup(&daemon, name).0, Some(0));
+    }
+    Connection::open(daemon.dir().join("later.sqlite3"))
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO refinery_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')",
+        )
+        .unwrap();
+    let mut bytes = fs::read(daemon.dir().join("damaged.sqlite3")).unwrap();
+    bytes[4096..].fill(7);
+    fs::write(daemon.dir().join("damaged.sqlite3"), bytes).unwrap();
+    let names = || {
+        let mut names: Vec<_> =
+            fs::read_dir(daemon.dir()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    for (file, why) in [
+        ("absent.sqlite3", "cannot be read"),
+        ("letter.sqlite3", "cannot be read"),
+        ("later.sqlite3", "has schema 99"),
+        ("damaged.sqlite3", "damaged"),
+    ] {
+        let (code, out, err) = restore(&daemon, file);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{file}: {err}");
+        assert!(err.contains(why) && err.lines().count() == 1, "{file}: {err}");
+        assert_eq!(names(), before, "{file}");
+    }
+    let (code, _, err) =
+        run_to_end(daemon.dir(), &["restore", "letter.sqlite3", "--set", "history.enabled=false"]);
+    assert!(code == Some(1) && err.contains("keeps no history"), "{err}");
+}

@@ -51,6 +51,8 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Copy the history to a file, while the daemon runs
     Backup(BackupArguments),
+    /// Lay a copy of the history ready, with which the next start goes on
+    Restore(RestoreArguments),
     /// Print the history, or export it as CSV or JSON, while the daemon runs
     History(HistoryArguments),
     /// Print what a shell needs to complete the commands
@@ -132,13 +134,27 @@ pub(super) struct CheckArguments {
 The copy is the history as it was at one moment. The daemon goes on meanwhile; pushes do not wait. A file that is \
 there is never overwritten, and a copy that is there is whole: it was checked, and is on the disk.
 
-To restore it, stop the daemon, put the copy in the place of the history (remove what lies beside it as \
-history.sqlite3-wal), and start the daemon.
+`tkbd restore` brings it back.
 
 Examples:
   tkbd backup /var/backups/tkbd-$(date +%F).sqlite3 /etc/tkbd/campus.toml")]
 pub(super) struct BackupArguments {
     /// The copy; its directory must be there, and the file must not
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) setup: SetupArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file is checked and laid beside the history, and the next start goes on with it; the daemon that runs until then \
+goes on with what it has. The history that there was is kept under another name, with all that was pushed until the \
+restart. Versions go on past all that clients have seen.
+
+Examples:
+  tkbd restore /var/backups/tkbd-2026-11-21.sqlite3 /etc/tkbd/campus.toml && systemctl restart tkbd")]
+pub(super) struct RestoreArguments {
+    /// The copy, as `tkbd backup` makes them; it stays where it is
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) setup: SetupArguments,
@@ -345,12 +361,13 @@ fn speed(text: &str) -> Result<f64, String> {
 impl Command {
     /// The command whose name `word` seems to be meant for.
     pub(super) fn like(word: &str) -> Option<&'static str> {
-        const NAMES: [&str; 14] = [
+        const NAMES: [&str; 15] = [
             "run",
             "check",
             "reload",
             "status",
             "backup",
+            "restore",
             "history",
             "schedule",
             "push",
@@ -422,6 +439,7 @@ mod tests {
             "schedule --date tomorrow",
             "check --offline",
             "backup",
+            "restore",
             "history --last 0",
             "history --format xml",
             "completions tcsh",

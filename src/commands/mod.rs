@@ -10,6 +10,7 @@ mod logging;
 mod manual;
 mod push;
 mod reload;
+mod restore;
 mod run;
 mod schedule;
 mod signals;
@@ -35,6 +36,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Some(Command::Reload(arguments)) => in_runtime(reload::reload(&arguments.daemon)),
         Some(Command::Status(arguments)) => in_runtime(status::status(&arguments.daemon)),
         Some(Command::Backup(arguments)) => backup::backup(&arguments),
+        Some(Command::Restore(arguments)) => restore::restore(&arguments),
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Schedule(arguments)) => in_runtime(schedule::schedule(arguments)),
         Some(Command::Push(arguments)) => in_runtime(push::push(arguments)),

@@ -5,7 +5,7 @@ use super::lock::{self, Lock};
 use super::restore::{Terms, restore, restore_unmarked};
 use super::sqlite::{Store, connect, make_durable, write_back};
 use super::writer::BATCH;
-use super::{Clock, OpenError, Restored, adopt, rights, salvage};
+use super::{Clock, OpenError, Restored, adopt, replace, rights, salvage};
 use crate::core::version::Versions;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
@@ -69,6 +69,7 @@ pub(super) fn open(path: &Path, backlog: usize, clock: &Clock) -> Result<Opened,
     }
     let mut lock = Lock::take(&path)?;
     salvage::resume(&path)?;
+    replace::resume(&path)?;
     rights::narrow(&path);
     let mut salvaged = None;
     let prepared = loop {

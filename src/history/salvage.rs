@@ -67,7 +67,7 @@ pub(super) fn salvage(path: &Path, reason: &str) -> Result<Salvaged, OpenError> 
         let mut salvaged = build(path)?;
         fs::rename(beside(path, PART), beside(path, WHOLE))?;
         path.parent().map_or(Ok(()), sync_directory)?;
-        if let Some(aside) = exchange(path)? {
+        if let Some(aside) = exchange(path, &beside(path, WHOLE), "damaged")? {
             salvaged.damaged = aside;
         }
         Ok(salvaged)
@@ -88,7 +88,7 @@ pub(super) fn salvage(path: &Path, reason: &str) -> Result<Salvaged, OpenError> 
 
 /// Ends what a stop has cut short: an exchange that had begun.
 pub(super) fn resume(path: &Path) -> Result<(), OpenError> {
-    exchange(path).map(drop).map_err(|error| OpenError::io(path, &error))
+    exchange(path, &beside(path, WHOLE), "damaged").map(drop).map_err(|error| OpenError::io(path, &error))
 }
 
 /// Those that were put aside, and are yet to be looked at.
@@ -109,13 +109,13 @@ pub(super) fn put_aside(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Where the whole new file lies ready, gives the damaged one a name of its own and puts the new one in its place.
-fn exchange(path: &Path) -> io::Result<Option<PathBuf>> {
-    let ready = beside(path, WHOLE);
-    if fs::symlink_metadata(&ready).is_err() {
+/// Where a whole new file lies `ready`, gives the one at `path` a name of its own, as what it is `called`, and puts the
+/// new one in its place.
+pub(super) fn exchange(path: &Path, ready: &Path, called: &str) -> io::Result<Option<PathBuf>> {
+    if fs::symlink_metadata(ready).is_err() {
         return Ok(None);
     }
-    let stamp = Utc::now().format(".damaged-%Y%m%d-%H%M%S").to_string();
+    let stamp = format!(".{called}-{}", Utc::now().format("%Y%m%d-%H%M%S"));
     let names = (1..).map(|number| if number == 1 { stamp.clone() } else { format!("{stamp}-{number}") });
     let is_free =
         |name: &PathBuf| ["", "-wal"].iter().all(|of| fs::symlink_metadata(beside(name, of)).is_err());
@@ -138,7 +138,7 @@ fn exchange(path: &Path) -> io::Result<Option<PathBuf>> {
         create(&aside)?;
     }
     gone(&beside(path, "-shm"))?;
-    fs::rename(&ready, path)?;
+    fs::rename(ready, path)?;
     path.parent().map_or(Ok(()), sync_directory)?;
     Ok(is_there.then_some(aside))
 }
@@ -150,7 +150,7 @@ fn moved(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn gone(file: &Path) -> io::Result<()> {
+pub(super) fn gone(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
