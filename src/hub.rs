@@ -18,12 +18,12 @@ use crate::core::snapshot::Snapshot;
 use crate::core::source::Timestamp;
 use crate::core::state::{Digests, Lead};
 use crate::core::version::Versions;
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::history::{Acknowledgement, Clock, Full, History, Record};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
 mod airing;
@@ -406,10 +406,7 @@ impl Hub {
         self.inner.lock().unwrap_or_else(|_| {
             // A verb panicked half way: the state can be trusted no more. What was acknowledged is in
             // the history, and the next start has it (faults.md O5).
-            tracing::error!("the state was left half changed by a panic; stopping, to be started anew");
-            // Written by another thread, which is given the time.
-            std::thread::sleep(Duration::from_millis(100));
-            std::process::abort()
+            health::abort("the state was left half changed by a panic")
         })
     }
 }

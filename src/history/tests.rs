@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::core::version::Version;
+use crate::health::assert_aborts;
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Poll, Wake};
 
 /// A directory of its own for a history.
 pub(super) struct Dir(pub(super) tempfile::TempDir);
@@ -285,4 +288,37 @@ async fn a_name_that_looks_like_a_number_stays_as_it_was_pushed() {
     let (_, restored) = open_at(&dir.path()).unwrap();
     assert_eq!(states(&restored), ["007 wu", "1e999 wu", "7 wu", "0x10 wu"]);
     assert_eq!(rows(&dir.path())[..2], ["007 login 1 wu", "1e999 login 2 wu"]);
+}
+
+/// Somebody who waits for the disk, and panics on the writer's thread when it is told.
+struct Panicking;
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        panic!("what the writer called has panicked");
+    }
+}
+
+#[test]
+fn o5_a_panic_of_the_writer_ends_the_process_and_what_was_acknowledged_is_there() {
+    let dir = Dir::new();
+    let test = "history::tests::o5_a_panic_of_the_writer_ends_the_process_and_what_was_acknowledged_is_there";
+    assert_aborts(test, dir.0.path(), |dir| {
+        let path = dir.canonicalize().unwrap().join("history.db");
+        let (history, _) = open_at(&path).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(recorded(&history, push(1, "pc1", "wu")));
+        // Not before somebody waits for it.
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut durable = pin!(history.reserve().unwrap().record(push(2, "pc1", "wf")).durable());
+        let waker = Arc::new(Panicking).into();
+        assert!(matches!(durable.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending));
+        other.execute_batch("COMMIT").unwrap();
+        // Who waits stays as long as the writer needs.
+        std::thread::sleep(Duration::from_secs(20));
+    });
+    let (_, restored) = open_at(&dir.path()).unwrap();
+    assert_eq!(states(&restored), ["pc1 wf"]);
+    assert!(restored.digests.is_none(), "it did not stop in order");
 }

@@ -6,7 +6,9 @@ use super::open::Owned;
 use super::sqlite::Store;
 use super::{Clock, CloseError, Commits, Digests, Record, Status, Trouble, check, lock};
 use crate::core::version::Versions;
+use crate::health;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -56,7 +58,12 @@ impl Writing {
     /// Starts the thread on a file that was opened for it.
     pub(super) fn start(owned: Owned, backlog: usize, clock: Clock) -> io::Result<Writing> {
         let (writing, writer) = Writing::new(owned, backlog, clock);
-        let thread = thread::Builder::new().name("history-write".into()).spawn(move || writer.run())?;
+        let thread = thread::Builder::new().name("history-write".into()).spawn(move || {
+            // Its queue is closed now: all pushes would be refused for ever, by a daemon that looks alive.
+            if panic::catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                health::abort("what writes the history has panicked");
+            }
+        })?;
         Ok(Writing { thread: Some(thread.thread().clone()), ..writing })
     }
 

@@ -8,7 +8,9 @@ use crate::core::room::Rules;
 use crate::core::state::{Growth, Plan, Remains};
 use crate::core::tag::{FilterChange, TagFilter};
 use crate::core::token::Token;
+use crate::health::assert_aborts;
 use crate::history::{self, Options};
+use std::time::Duration;
 
 /// Somebody who takes whatever comes.
 struct Anybody;
@@ -110,4 +112,19 @@ fn a_reply_that_comes_back_is_counted() {
     assert_eq!(given_back(), 0);
     assert!(hub.poll(poll(), Box::new(Unlucky(hub.clone())), Instant::now()).is_ok());
     assert_eq!(given_back(), 1);
+}
+
+#[test]
+fn o5_a_panic_under_the_lock_ends_the_process_at_the_next_touch_of_the_state() {
+    let test = "hub::tests::o5_a_panic_under_the_lock_ends_the_process_at_the_next_touch_of_the_state";
+    assert_aborts(test, std::path::Path::new("."), |_| {
+        let hub = Arc::new(Hub::new(house(), History::none()));
+        let held = hub.clone();
+        let verb = std::thread::spawn(move || {
+            let _inner = held.lock();
+            panic!("a verb has panicked half way");
+        });
+        assert!(verb.join().is_err());
+        hub.versions();
+    });
 }
