@@ -2,7 +2,7 @@
 //! what is read of the history is kept: what is usual for the day, and today for half a minute.
 
 use super::board::Sheet;
-use crate::core::insight::{HalfHour, Usual};
+use crate::core::insight::{HalfHour, Span, Usual};
 use crate::core::pc::Occupation;
 use crate::core::room::RoomKey;
 use crate::core::schedule::TimeOfDay;
@@ -14,7 +14,8 @@ use crate::page::Plots;
 use crate::page::plots::{Hours, Past, Week, schedule, today, week};
 use crate::page::texts::Texts;
 use chrono::{DateTime, Datelike, Days, NaiveDate, Timelike};
-use std::collections::HashMap;
+use chrono_tz::Tz;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -70,14 +71,7 @@ impl Shelf {
         let weekday = u16::try_from(sheet.now.weekday().num_days_from_monday()).unwrap_or_default();
         let hours = hours(room, rule, now);
         let zone = sheet.now.timezone();
-        let past: Vec<Past> = past
-            .iter()
-            .filter_map(|half| {
-                let at = DateTime::from_timestamp(half.begin.0, 0)?.with_timezone(&zone);
-                let minute = u16::try_from(at.hour() * 60 + at.minute()).ok()?;
-                Some(Past { minute, span: half.span })
-            })
-            .collect();
+        let past = by_the_wall(&past, zone);
         let of_day: Vec<Usual> =
             usual.iter().filter(|usual| usual.slot.weekday() == weekday).copied().collect();
         let pcs = u32::try_from(room.pcs().count()).unwrap_or(u32::MAX);
@@ -119,6 +113,17 @@ impl Shelf {
     }
 }
 
+/// Half hours by the clock on the wall. One that comes twice, as clocks are set back, is one.
+fn by_the_wall(halves: &[HalfHour], zone: Tz) -> Vec<Past> {
+    let mut past: BTreeMap<u16, Span> = BTreeMap::new();
+    for half in halves {
+        let at = DateTime::from_timestamp(half.begin.0, 0).unwrap_or_default().with_timezone(&zone);
+        let minute = u16::try_from(at.hour() * 60 + at.minute()).unwrap_or_default();
+        past.entry(minute).or_default().add(&half.span);
+    }
+    past.into_iter().map(|(minute, span)| Past { minute, span }).collect()
+}
+
 /// While more rows than these wait to be counted, what is usual will soon be another.
 const MANY: u64 = 20_000;
 
@@ -138,4 +143,22 @@ fn hours(room: RoomView<'_>, rule: &SeatRule, now: TimeOfDay) -> Hours {
     classes.fold(Hours::default().with(minute(now)), |hours, class| {
         hours.with(minute(class.start)).with(minute(class.end).saturating_sub(1))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hour_that_comes_twice_in_autumn_is_one_of_the_wall() {
+        let zone = Tz::Europe__Amsterdam;
+        // From 01:30 to 03:30 of 25 October 2026.
+        let half = |place: i64| {
+            let begin = Timestamp(1_792_884_600 + 1800 * place);
+            HalfHour { begin, span: Span { covered: 1800, pcs: 3, ..Span::default() } }
+        };
+        let past = by_the_wall(&(0..6).map(half).collect::<Vec<_>>(), zone);
+        let shown: Vec<_> = past.iter().map(|past| (past.minute, past.span.covered, past.span.pcs)).collect();
+        assert_eq!(shown, [(90, 1800, 3), (120, 3600, 3), (150, 3600, 3), (180, 1800, 3)]);
+    }
 }
