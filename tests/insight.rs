@@ -161,16 +161,28 @@ fn every_table_is_had_as_csv_in_which_no_name_is_a_formula() {
     assert_eq!((lines.len(), lines[3]), (4, ""));
 
     let idle = ok(&daemon, &format!("/insight/idle?{DAY}&format=csv"));
-    assert_eq!(idle.text(), "pc,room,seen\r\nlab2pc1,lab2,yes\r\nlab2pc3,,no\r\n");
+    assert_eq!(
+        idle.text(),
+        "pc,room,seen,known_from\r\nlab2pc1,lab2,yes,2026-03-02\r\nlab2pc3,,no,2026-03-02\r\n"
+    );
     let flapping = ok(&daemon, &format!("/insight/flapping.csv?{DAY}"));
-    assert_eq!(flapping.text(), "pc,room,hour,changes\r\nlab2pc2,lab2,2026-03-02T15:00:00+01:00,20\r\n");
+    assert_eq!(
+        flapping.text(),
+        "pc,room,hour,changes,known_from\r\nlab2pc2,lab2,2026-03-02T15:00:00+01:00,20,2026-03-02\r\n"
+    );
     assert_eq!(
         ok(&daemon, &format!("/insight/flapping.csv?{DAY}&changes=21")).text(),
-        "pc,room,hour,changes\r\n"
+        "pc,room,hour,changes,known_from\r\n"
     );
     for page in ["idle", "flapping"] {
         let shown = ok(&daemon, &format!("/insight/{page}?{DAY}"));
         assert!(shown.text().contains(if page == "idle" { "lab2pc3" } else { "lab2pc2" }), "{shown:?}");
+        assert!(!shown.text().contains("are known from"), "the history has all of that day: {shown:?}");
+        let longer = ok(&daemon, &format!("/insight/{page}?from=2026-02-20&to=2026-03-02&lang=en"));
+        assert!(longer.text().contains("Single PCs are known from 2026-03-02 on."), "{longer:?}");
+        let before = ok(&daemon, &format!("/insight/{page}?from=2026-02-20&to=2026-03-01&lang=en"));
+        assert!(before.text().contains("Nothing is known of these days."), "{before:?}");
+        assert!(!before.text().contains("<table"), "{before:?}");
     }
 }
 

@@ -151,8 +151,36 @@ pub struct Idle {
     pub pc: PcName,
     /// Where it stands, if that has been found out.
     pub room: Option<RoomKey>,
-    /// Whether anything at all was heard of it.
-    pub is_seen: bool,
+    /// What was heard of it.
+    pub heard: Heard,
+}
+
+/// What was heard of a PC in some days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Its state changed.
+    Changes,
+    /// Its state stayed as it was known before.
+    NoChange,
+    /// Nothing, then or before.
+    Nothing,
+}
+
+/// What is known of single PCs in some days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfPcs<T> {
+    /// When the first day begins of which single PCs are known; none where they are not known at all.
+    pub since: Option<Timestamp>,
+    /// Whether any of those days is known.
+    pub is_known: bool,
+    /// What it is.
+    pub pcs: Vec<T>,
+}
+
+impl<T> Default for OfPcs<T> {
+    fn default() -> OfPcs<T> {
+        OfPcs { since: None, is_known: false, pcs: Vec::new() }
+    }
 }
 
 /// A PC whose state changed often within one hour.

@@ -1,18 +1,19 @@
 //! What the history comes to, for those who ask: each answer is read from what was counted (`rollup.rs`), in
 //! milliseconds, and has a second at most.
 
+pub(super) mod pcs;
+
 use super::rollup::ledger::{Ledger, key, rooms, time};
 use super::rollup::{Rolling, zone};
-use super::sqlite::state_of;
 use super::{Counting, History, ReadError, reader};
-use crate::core::insight::{Counted, Flapping, HalfHour, Idle, Slot, Span, Spent, Usual, Utilisation};
-use crate::core::pc::{Occupation, PcName, Use};
+use crate::core::insight::{Counted, Flapping, HalfHour, Idle, OfPcs, Slot, Span, Spent, Usual, Utilisation};
+use crate::core::pc::Occupation;
 use crate::core::room::RoomKey;
 use crate::core::source::Timestamp;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::{BTreeMap, HashMap};
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use tokio::sync::{mpsc, oneshot};
 
@@ -96,22 +97,26 @@ impl Insight<'_> {
         self.ask(move |connection| utilisation(connection, &days(&period, zone))).await
     }
 
-    /// The PCs that nobody used in those days, and whether anything was heard of them.
+    /// The PCs that nobody used in those days, as far as these are known, and what was heard of them.
     ///
     /// # Errors
     /// As of [`Insight::half_hours`].
-    pub async fn idle(&self, period: Range<Timestamp>) -> Result<Vec<Idle>, ReadError> {
+    pub async fn idle(&self, period: Range<Timestamp>) -> Result<OfPcs<Idle>, ReadError> {
         let zone = self.zone();
-        self.ask(move |connection| idle(connection, &days(&period, zone), zone)).await
+        self.ask(move |connection| pcs::idle(connection, &days(&period, zone), zone)).await
     }
 
     /// The PCs whose state changed at least so often within one hour of those days, the worst hour of each.
     ///
     /// # Errors
     /// As of [`Insight::half_hours`].
-    pub async fn flapping(&self, period: Range<Timestamp>, changes: u32) -> Result<Vec<Flapping>, ReadError> {
+    pub async fn flapping(
+        &self,
+        period: Range<Timestamp>,
+        changes: u32,
+    ) -> Result<OfPcs<Flapping>, ReadError> {
         let zone = self.zone();
-        self.ask(move |connection| flapping(connection, &days(&period, zone), changes)).await
+        self.ask(move |connection| pcs::flapping(connection, &days(&period, zone), changes, zone)).await
     }
 
     /// How far the rows are counted.
@@ -219,13 +224,18 @@ pub(super) fn usual_week(
 ) -> rusqlite::Result<Vec<Usual>> {
     let Some(room) = rooms(connection)?.get(room).copied() else { return Ok(Vec::new()) };
     let at: Option<i64> = connection.query_row("SELECT at FROM counted", [], |row| row.get(0))?;
-    let mut slots: BTreeMap<Slot, Vec<f64>> = BTreeMap::new();
+    // A half hour of the wall comes twice when clocks are set back, and is one week all the same.
+    let mut halves: BTreeMap<(Slot, i64), Span> = BTreeMap::new();
     for (begin, span) in stored(connection, room, period)? {
         // The last half hour may have begun to be counted.
-        if at.is_some_and(|at| begin + HALF_HOUR <= at)
-            && let Some(free) = span.free(free)
-        {
-            slots.entry(zone::slot(begin, zone)).or_default().push(free);
+        if at.is_some_and(|at| begin + HALF_HOUR <= at) {
+            halves.entry((zone::slot(begin, zone), zone::day(begin, zone))).or_default().add(&span);
+        }
+    }
+    let mut slots: BTreeMap<Slot, Vec<f64>> = BTreeMap::new();
+    for ((slot, _), span) in halves {
+        if let Some(free) = span.free(free) {
+            slots.entry(slot).or_default().push(free);
         }
     }
     Ok(slots
@@ -261,73 +271,6 @@ pub(super) fn utilisation(connection: &Connection, days: &Range<i64>) -> rusqlit
     for (room, id) in all {
         let span = statement.query_row([key(id, days.start), key(id, days.end)], span).optional()?;
         found.extend(span.map(|span| Utilisation { room, span }));
-    }
-    Ok(found)
-}
-
-/// The PCs that are known, by their ids, in the order of their names.
-fn pcs(connection: &Connection) -> rusqlite::Result<Vec<(PcName, i64)>> {
-    let mut statement = connection.prepare_cached("SELECT name, id FROM pcs WHERE NOT damaged")?;
-    let mut rows = statement.query([])?;
-    let mut pcs = Vec::new();
-    while let Some(row) = rows.next()? {
-        if let Some(name) = row.get_ref(0)?.as_str().ok().and_then(|name| PcName::parse(name).ok()) {
-            pcs.push((name, row.get(1)?));
-        }
-    }
-    pcs.sort();
-    Ok(pcs)
-}
-
-pub(super) fn idle(connection: &Connection, days: &Range<i64>, zone: Tz) -> rusqlite::Result<Vec<Idle>> {
-    let rooms: HashMap<i64, RoomKey> = rooms(connection)?.into_iter().map(|(key, id)| (id, key)).collect();
-    // Most PCs were used, and the first day on which one was tells so.
-    let mut is_used = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM pcDays WHERE id >= ?1 AND id < ?2 AND used > 0)")?;
-    let mut is_seen = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM pcDays WHERE id >= ?1 AND id < ?2 AND changes > 0)")?;
-    // Who sat there when the days began may have stayed.
-    let mut before = connection.prepare_cached(
-        "SELECT occupation FROM occupationUpdates WHERE pc = ?1 AND datetime < ?2
-             ORDER BY datetime DESC, id DESC LIMIT 1",
-    )?;
-    let mut place = connection.prepare_cached("SELECT room FROM countedPcs WHERE id = ?1")?;
-    let begin = zone::start(days.start, zone);
-    let mut idle = Vec::new();
-    for (pc, id) in pcs(connection)? {
-        let period = [key(id, days.start), key(id, days.end)];
-        if is_used.query_row(period, |row| row.get(0))? {
-            continue;
-        }
-        let was = before
-            .query_row([id, begin], |row| Ok(state_of(row.get_ref(0)?.as_str().unwrap_or_default())))
-            .optional()?;
-        if matches!(was, Some(Occupation::On(_, Use::Used))) {
-            continue;
-        }
-        let room: Option<i64> = place.query_row([id], |row| row.get(0)).optional()?;
-        let room = room.and_then(|room| rooms.get(&room).cloned());
-        idle.push(Idle { pc, room, is_seen: is_seen.query_row(period, |row| row.get(0))? });
-    }
-    Ok(idle)
-}
-
-pub(super) fn flapping(
-    connection: &Connection,
-    days: &Range<i64>,
-    changes: u32,
-) -> rusqlite::Result<Vec<Flapping>> {
-    let mut worst = connection.prepare_cached(
-        "SELECT worst, hour FROM pcDays WHERE id >= ?1 AND id < ?2 AND worst >= ?3 ORDER BY worst DESC, id LIMIT 1",
-    )?;
-    let mut found = Vec::new();
-    for (pc, id) in pcs(connection)? {
-        let hour = worst
-            .query_row(params![key(id, days.start), key(id, days.end), changes.max(1)], |row| {
-                Ok((row.get::<_, u32>(0)?, row.get(1)?))
-            })
-            .optional()?;
-        found.extend(hour.map(|(changes, hour)| Flapping { pc, hour: Timestamp(hour), changes }));
     }
     Ok(found)
 }

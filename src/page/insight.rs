@@ -2,7 +2,7 @@
 
 use super::language::Language;
 use super::texts::{Texts, fill};
-use crate::core::insight::Span;
+use crate::core::insight::{Heard, Span};
 use crate::core::pc::{PcName, System};
 use crate::core::room::RoomKey;
 use askama::Template;
@@ -79,8 +79,8 @@ pub struct IdlePc {
     pub pc: PcName,
     /// Where it stands.
     pub room: Option<RoomKey>,
-    /// Whether anything was heard of it.
-    pub is_seen: bool,
+    /// What was heard of it.
+    pub heard: Heard,
 }
 
 /// A PC whose state flaps.
@@ -110,6 +110,10 @@ pub struct Page<'a> {
     pub flapping: Vec<FlappingPc>,
     /// How many rows are not counted yet.
     pub behind: u64,
+    /// The first day of which single PCs are known, where more was asked for.
+    pub since: Option<String>,
+    /// Whether anything is known of single PCs in these days.
+    pub is_known: bool,
 }
 
 /// More rows than these wait where the history is new to the daemon: then figures are too small.
@@ -118,7 +122,16 @@ const WAITING: u64 = 20_000;
 impl<'a> Page<'a> {
     /// A page without a table.
     pub fn new(asked: &'a Asked) -> Page<'a> {
-        Page { asked, t: asked.texts(), rooms: Vec::new(), idle: Vec::new(), flapping: Vec::new(), behind: 0 }
+        Page {
+            asked,
+            t: asked.texts(),
+            rooms: Vec::new(),
+            idle: Vec::new(),
+            flapping: Vec::new(),
+            behind: 0,
+            since: None,
+            is_known: true,
+        }
     }
 
     /// As HTML.
@@ -170,6 +183,19 @@ impl<'a> Page<'a> {
     fn not_counted(&self) -> Option<String> {
         let line = || fill(self.t.insight_behind, &[("n", &self.behind.to_string())]);
         (self.behind > WAITING).then(line)
+    }
+
+    /// From when on single PCs are known, where more was asked for.
+    fn known_from(&self) -> Option<String> {
+        self.since.as_ref().map(|since| fill(self.t.insight_since, &[("day", since)]))
+    }
+
+    fn heard(&self, of: &IdlePc) -> &'static str {
+        match of.heard {
+            Heard::Changes => self.t.insight_seen_yes,
+            Heard::NoChange => self.t.insight_seen_same,
+            Heard::Nothing => self.t.insight_seen_no,
+        }
     }
 
     /// Hours of a day in which a PC was used: with Linux, with Windows, with either.

@@ -260,6 +260,8 @@ texts! {
     insight_unread,
     /// `{n}` rows are not counted yet.
     insight_behind,
+    /// Single PCs are known from `{day}` on only.
+    insight_since,
     /// Nothing is known of these days.
     insight_none,
     /// Every PC was used.
@@ -290,6 +292,8 @@ texts! {
     insight_seen,
     /// It was on or off, and never used.
     insight_seen_yes,
+    /// It did not change.
+    insight_seen_same,
     /// Nothing was heard of it.
     insight_seen_no,
     /// Head of a column: in which hour it was worst.

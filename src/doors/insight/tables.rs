@@ -1,13 +1,13 @@
 //! What is asked of the history, as tables.
 
-use crate::core::insight::{Counted, Flapping, Idle, Utilisation};
+use crate::core::insight::{Counted, Flapping, Heard, Idle, OfPcs, Utilisation};
 use crate::core::pc::{Occupation, PcName, System, Use};
 use crate::core::room::RoomKey;
 use crate::hub::Hub;
 use crate::page::insight::{Asked, FlappingPc, IdlePc, Page, UsedRoom, View};
 use crate::wire::csv::{Cell, Table};
 use crate::wire::days::Days;
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, SecondsFormat};
 use chrono_tz::Tz;
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -19,9 +19,36 @@ pub(super) enum Content {
     /// How rooms were used, each with its name.
     Rooms(Vec<(Utilisation, String)>, Counted),
     /// PCs that nobody used.
-    Idle(Vec<Idle>),
+    Idle(OfPcs<Idle>, Of),
     /// PCs whose state flaps, each with its room and when that was.
-    Flapping(Vec<(Flapping, Option<RoomKey>, DateTime<Tz>)>),
+    Flapping(OfPcs<(Flapping, Option<RoomKey>, DateTime<Tz>)>, Of),
+}
+
+/// Of what that is.
+pub(super) struct Of {
+    counted: Counted,
+    /// From which day on single PCs are known, if anything is.
+    since: Option<NaiveDate>,
+    /// Whether that is later than what was asked for.
+    is_late: bool,
+}
+
+impl Of {
+    fn new<T>(pcs: &OfPcs<T>, counted: Counted, hub: &Hub, days: &Days) -> Of {
+        let since = pcs.since.map(|since| hub.insight().date_of(since));
+        Of { counted, since, is_late: since.is_some_and(|since| since > days.first) }
+    }
+
+    /// What the page says of that.
+    fn tell(&self, page: &mut Page<'_>, is_known: bool) {
+        page.behind = self.counted.behind;
+        page.since = self.since.filter(|_| self.is_late).map(|since| since.to_string());
+        page.is_known = is_known;
+    }
+
+    fn date(&self) -> String {
+        self.since.map(|since| since.to_string()).unwrap_or_default()
+    }
 }
 
 impl Content {
@@ -42,18 +69,24 @@ impl Content {
                     (Err(error), _) | (_, Err(error)) => return Err(error),
                 }
             }
-            View::Idle => Content::Idle(insight.idle(period).await?),
+            View::Idle => {
+                let found = insight.idle(period).await?;
+                let of = Of::new(&found, insight.counted().await?, hub, days);
+                Content::Idle(found, of)
+            }
             View::Flapping => {
-                let found = insight.flapping(period, asked.changes).await?;
+                let OfPcs { since, is_known, pcs } = insight.flapping(period, asked.changes).await?;
                 let rooms: HashMap<PcName, RoomKey> = hub.rooms_of_pcs();
-                let placed = found.into_iter().map(|of| {
+                let placed = pcs.into_iter().map(|of| {
                     let at = DateTime::from_timestamp(of.hour.0, 0).unwrap_or_default().with_timezone(&zone);
                     let room = rooms.get(&of.pc).cloned();
                     (of, room, at)
                 });
                 let mut placed: Vec<_> = placed.collect();
                 placed.sort_by(|(a, ..), (b, ..)| b.changes.cmp(&a.changes).then_with(|| a.pc.cmp(&b.pc)));
-                Content::Flapping(placed)
+                let found = OfPcs { since, is_known, pcs: placed };
+                let of = Of::new(&found, insight.counted().await?, hub, days);
+                Content::Flapping(found, of)
             }
         })
     }
@@ -67,18 +100,20 @@ impl Content {
                 page.rooms = rooms.iter().map(|(of, name)| UsedRoom { name, span: &of.span }).collect();
                 page.behind = counted.behind;
             }
-            Content::Idle(pcs) => {
-                let pc = |of: &Idle| IdlePc { pc: of.pc.clone(), room: of.room.clone(), is_seen: of.is_seen };
-                page.idle = pcs.iter().map(pc).collect();
+            Content::Idle(found, of) => {
+                let pc = |of: &Idle| IdlePc { pc: of.pc.clone(), room: of.room.clone(), heard: of.heard };
+                page.idle = found.pcs.iter().map(pc).collect();
+                of.tell(&mut page, found.is_known);
             }
-            Content::Flapping(pcs) => {
+            Content::Flapping(found, of) => {
                 let pc = |(of, room, at): &(Flapping, Option<RoomKey>, DateTime<Tz>)| FlappingPc {
                     pc: of.pc.clone(),
                     room: room.clone(),
                     at: at.format("%Y-%m-%d %H:%M").to_string(),
                     changes: of.changes,
                 };
-                page.flapping = pcs.iter().map(pc).collect();
+                page.flapping = found.pcs.iter().map(pc).collect();
+                of.tell(&mut page, found.is_known);
             }
         }
         page.html()
@@ -90,23 +125,30 @@ impl Content {
         match self {
             Content::None => Vec::new(),
             Content::Rooms(rooms, _) => rooms_csv(rooms),
-            Content::Idle(pcs) => {
-                let mut table = Table::new(&["pc", "room", "seen"]);
-                for Idle { pc, room, is_seen } in pcs {
-                    let seen = if *is_seen { "yes" } else { "no" };
-                    table.row(&[Cell::Text(pc.as_str()), Cell::Text(&key(room)), Cell::Text(seen)]);
+            Content::Idle(found, of) => {
+                let (mut table, since) = (Table::new(&["pc", "room", "seen", "known_from"]), of.date());
+                for Idle { pc, room, heard } in &found.pcs {
+                    let seen = match heard {
+                        Heard::Changes => "yes",
+                        Heard::NoChange => "unchanged",
+                        Heard::Nothing => "no",
+                    };
+                    let (room, since) = (key(room), Cell::Text(&since));
+                    table.row(&[Cell::Text(pc.as_str()), Cell::Text(&room), Cell::Text(seen), since]);
                 }
                 table.into_bytes()
             }
-            Content::Flapping(pcs) => {
-                let mut table = Table::new(&["pc", "room", "hour", "changes"]);
-                for (of, room, at) in pcs {
+            Content::Flapping(found, known) => {
+                let mut table = Table::new(&["pc", "room", "hour", "changes", "known_from"]);
+                let since = known.date();
+                for (of, room, at) in &found.pcs {
                     let hour = at.to_rfc3339_opts(SecondsFormat::Secs, false);
                     table.row(&[
                         Cell::Text(of.pc.as_str()),
                         Cell::Text(&key(room)),
                         Cell::Text(&hour),
                         Cell::Count(of.changes.into()),
+                        Cell::Text(&since),
                     ]);
                 }
                 table.into_bytes()

@@ -1,11 +1,12 @@
 //! What is counted, held against a slow count of the same rows, on real files.
 
-use super::super::insight::{counted, flapping, half_hours, idle, usual_week, utilisation};
+use super::super::insight::pcs::{flapping, idle};
+use super::super::insight::{counted, half_hours, usual_week, utilisation};
 use super::super::tests::{DIGESTS, Dir};
 use super::super::{History, Options, Record, open};
 use super::tally::SILENCE;
 use super::*;
-use crate::core::insight::{Slot, Span};
+use crate::core::insight::{Heard, Slot, Span};
 use crate::core::message::HistoricRange;
 use crate::core::pc::{Occupation, Use};
 use crate::core::source::{Source, Timestamp};
@@ -206,8 +207,8 @@ fn a_week_has_the_half_hours_of_the_wall_on_the_days_on_which_clocks_change() {
         let usual = usual_week(&connection, &room(0), &period, &ON_AND_FREE, ZONE).unwrap();
         assert!(usual.iter().all(|usual| usual.slot.weekday() == 6), "a Sunday");
         let at = |minute| usual.iter().find(|usual| usual.slot == Slot::new(6, minute));
-        // The hour from two to three is skipped, or comes twice: first used from two on, and then, too.
-        assert_eq!(at(150).map(|usual| usual.weeks), (month == 10).then_some(2));
+        // The hour from two to three is skipped, or comes twice, which is one hour of one week.
+        assert_eq!(at(150).map(|usual| usual.weeks), (month == 10).then_some(1));
         assert_eq!(at(90).map(|usual| (usual.weeks, usual.median)), Some((1, 1.0)));
         assert_eq!(at(180).map(|usual| (usual.weeks, usual.median)), Some((1, 0.0)));
         let days = utilisation(&connection, &(day..day + 1)).unwrap();
@@ -255,17 +256,100 @@ fn pcs_that_nobody_used_and_pcs_that_flap_are_named() {
     });
     let day = zone::day(NOON, ZONE);
     let idle = idle(&connection, &(day..day + 1), ZONE).unwrap();
-    let names: Vec<_> = idle.iter().map(|idle| (idle.pc.clone(), idle.room.clone(), idle.is_seen)).collect();
-    let some = |number: usize, is_seen| (pc(number), Some(room(number)), is_seen);
+    let names: Vec<_> =
+        idle.pcs.iter().map(|idle| (idle.pc.clone(), idle.room.clone(), idle.heard)).collect();
+    let some = |number: usize, heard| (pc(number), Some(room(number)), heard);
     assert_eq!(
         names,
-        [some(1, false), some(4, true), some(2, true)],
+        [some(1, Heard::NoChange), some(4, Heard::Changes), some(2, Heard::Changes)],
         "the first was used before, and may still be"
     );
-    let flaps = flapping(&connection, &(day..day + 1), 20).unwrap();
+    let flaps = flapping(&connection, &(day..day + 1), 20, ZONE).unwrap().pcs;
     assert_eq!(flaps.len(), 1);
     assert_eq!((&flaps[0].pc, flaps[0].hour.0, flaps[0].changes), (&pc(4), NOON / 3600 * 3600, 30));
-    assert!(flapping(&connection, &(day..day + 1), 31).unwrap().is_empty());
+    assert!(flapping(&connection, &(day..day + 1), 31, ZONE).unwrap().pcs.is_empty());
+}
+
+#[test]
+fn nothing_is_said_of_days_of_which_single_pcs_are_not_known() {
+    const DAY: i64 = 86_400;
+    let now = NOON + 28 * DAY;
+    // One is used daily until eight days ago, one ever since, one stays as it is, and one is used daily.
+    let mut rows = vec![(1, NOON, USED), (2, NOON, FREE)];
+    for day in 0..28 {
+        let at = NOON + day * DAY + 60;
+        rows.extend((day < 20).then_some([(0, at, USED), (0, at + 60, FREE)]).into_iter().flatten());
+        rows.extend([(3, at + 120, USED), (3, at + 180, OFF)]);
+    }
+    let dir = written(&rows);
+    let days = zone::day(NOON, ZONE)..zone::day(now, ZONE) + 1;
+    let mut open = Open::at(&dir.path()).unwrap();
+    let uncounted = idle(&open.connection, &days, ZONE).unwrap();
+    assert!(!uncounted.is_known && uncounted.pcs.is_empty(), "nothing is counted: {uncounted:?}");
+    while open.count(&counting(None), now, 50).unwrap() {}
+    let all = idle(&open.connection, &days, ZONE).unwrap();
+    assert_eq!(all.since.map(|since| zone::day(since.0, ZONE)), Some(days.start));
+    assert_eq!(all.pcs.iter().map(|idle| idle.pc.clone()).collect::<Vec<_>>(), [pc(2)]);
+
+    while open.remove(Duration::from_secs(7 * 86_400), ZONE, now).unwrap() {}
+    let left = idle(&open.connection, &days, ZONE).unwrap();
+    assert_eq!(left.since.map(|since| zone::day(since.0, ZONE)), Some(days.end - 9), "of which it is told");
+    let named: Vec<_> = left.pcs.iter().map(|idle| (idle.pc.clone(), idle.heard)).collect();
+    // Who sat there before the first day that is known sits there still.
+    assert_eq!(named, [(pc(0), Heard::NoChange), (pc(2), Heard::NoChange)]);
+    let before = days.start..days.end - 9;
+    let nothing = idle(&open.connection, &before, ZONE).unwrap();
+    assert!(!nothing.is_known && nothing.pcs.is_empty(), "{nothing:?}");
+    let nothing = flapping(&open.connection, &before, 1, ZONE).unwrap();
+    assert!(!nothing.is_known && nothing.pcs.is_empty(), "{nothing:?}");
+    assert_eq!(flapping(&open.connection, &days, 2, ZONE).unwrap().pcs.len(), 1);
+}
+
+#[test]
+fn old_rows_go_also_from_behind_thousands_whose_stamps_are_no_times_that_were() {
+    const DAY: i64 = 86_400;
+    let keep = Duration::from_secs(7 * 86_400);
+    let now = NOON + 30 * DAY;
+    let right: Vec<Told> =
+        (0..300).map(|i| (1, NOON + i * DAY / 10, Occupation::ALL[i as usize % 8])).collect();
+    // A clock that was a year ahead, and what an original database may hold.
+    for stamp in ["1830000000 + n.i", "'yesterday'"] {
+        let dir = written(&[(0, NOON - 60, FREE)]);
+        let connection = Connection::open(dir.path()).unwrap();
+        let insert = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+                 INSERT INTO occupationUpdates SELECT n.i, 1, 1, {stamp}, 'wf' FROM n;
+             DELETE FROM occupationUpdates WHERE id = 1"
+        );
+        connection.execute_batch(&insert).unwrap();
+        write(&dir, &right);
+        let mut open = Open::at(&dir.path()).unwrap();
+        while open.count(&counting(None), now, 500).unwrap() {}
+        let mut steps = 0;
+        while open.remove(keep, ZONE, now).unwrap() {
+            steps += 1;
+        }
+        let (oldest, rows): (i64, i64) = connection
+            .query_row("SELECT min(datetime), count(*) FROM occupationUpdates", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        let last = right[299].1;
+        assert_eq!((oldest, rows), (last - 7 * DAY, 71), "{stamp}");
+        assert!(steps >= 3, "a piece at a time");
+    }
+}
+
+#[test]
+fn a_clock_that_stood_far_back_once_removes_nothing_that_is_to_be_kept() {
+    let mut rows: Vec<Told> =
+        (0..3_000).map(|i| (i % 12, NOON + i as i64 * 60, Occupation::ALL[i % 8])).collect();
+    rows[1_500].1 = 86_400 * 365;
+    let now = NOON + 4 * 86_400;
+    let dir = written(&rows);
+    let mut open = Open::at(&dir.path()).unwrap();
+    while open.count(&counting(None), now, 500).unwrap() {}
+    assert!(!open.remove(Duration::from_secs(7 * 86_400), ZONE, now).unwrap());
 }
 
 #[test]
@@ -371,8 +455,8 @@ async fn the_thread_counts_beside_the_writer_and_is_asked_through_the_reader() {
     assert!(halves.iter().all(|half| half.span.peak == 4));
     let day = history.insight().day_of(Timestamp(now));
     assert!((day.start.0..day.end.0).contains(&now));
-    assert_eq!(history.insight().idle(day.clone()).await.unwrap(), []);
-    assert_eq!(history.insight().flapping(day, 9).await.unwrap(), []);
+    assert_eq!(history.insight().idle(day.clone()).await.unwrap().pcs, []);
+    assert_eq!(history.insight().flapping(day, 9).await.unwrap().pcs, []);
     history.close(restored.versions, DIGESTS).await.unwrap();
     assert_eq!(dir.names(), ["history.db", "history.db.lock"], "nobody has it open any more");
 }
