@@ -68,6 +68,13 @@ impl Condition {
         "Restart the daemon, which puts the file aside and goes on with what can be read of it.",
     );
 
+    /// Somebody has put another file in its place.
+    pub const HISTORY_EXCHANGED: Condition = Condition::degraded(
+        "history_exchanged",
+        "Another file stands in the place of the history, or none. Changes are shown, and wait in memory; none is acknowledged.",
+        "Put back the file that stood there. To go on with the other one: stop the daemon, remove the file with -wal behind its name, and start it.",
+    );
+
     /// What was damaged lies beside the history.
     pub const HISTORY_PUT_ASIDE: Condition = Condition::degraded(
         "history_put_aside",

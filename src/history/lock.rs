@@ -90,6 +90,26 @@ pub(super) fn suspect(database: &Path) -> io::Result<()> {
     open_or_create(&path)?.write_all_at(text.as_bytes(), 0)
 }
 
+/// Which file stands at a path while a daemon has it open. Whoever restores a backup beneath it, or moves the file away,
+/// leaves it with one that nobody finds again: what is written there is lost, however well it is synced.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing(Option<(u64, u64)>);
+
+impl Standing {
+    /// The file that stands there now.
+    pub(super) fn at(database: &Path) -> Standing {
+        Standing(identity(database))
+    }
+
+    /// Whether it stands there still. Where that cannot be seen, it does: a disk that fails says so by itself.
+    pub(super) fn is_at(&self, database: &Path) -> bool {
+        match fs::metadata(database) {
+            Ok(metadata) => self.0.is_none_or(|file| file == (metadata.dev(), metadata.ino())),
+            Err(error) => self.0.is_none() || error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+}
+
 fn identity(database: &Path) -> Option<(u64, u64)> {
     fs::metadata(database).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }

@@ -34,6 +34,8 @@ pub enum Trouble {
         /// What was found.
         reason: String,
     },
+    /// Another file stands in the place of the one that is in use, or none.
+    Exchanged,
     /// A damaged file was put aside, and still lies there to be looked at (faults.md D4).
     PutAside {
         /// Where.
@@ -59,6 +61,7 @@ impl Trouble {
         match self {
             Trouble::Unwritable { .. } => "unwritable",
             Trouble::Damaged { .. } => "damaged",
+            Trouble::Exchanged => "exchanged",
             Trouble::PutAside { .. } => "put_aside",
             Trouble::LogLarge { .. } => "log_large",
             Trouble::Uncounted { .. } => "uncounted",
@@ -80,6 +83,12 @@ impl Display for Trouble {
                 write!(
                     f,
                     "the history is damaged ({reason}); restart the daemon, which saves what can be read"
+                )
+            }
+            Trouble::Exchanged => {
+                write!(
+                    f,
+                    "another file stands in the place of the history, or none; put it back, or restart the daemon"
                 )
             }
             Trouble::PutAside { file } => {

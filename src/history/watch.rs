@@ -1,8 +1,9 @@
 //! The thread that looks after the file while others use it: it checks a large one whole after the start (faults.md D4),
-//! and sees whether the log grows beyond its bound (D9) and whether a damaged file still lies there.
+//! and sees whether it stands in its place, whether the log grows beyond its bound (D9) and whether a damaged file still
+//! lies there.
 
 use super::check;
-use super::lock;
+use super::lock::{self, Standing};
 use super::open::beside;
 use super::salvage;
 use super::status::Trouble;
@@ -33,6 +34,8 @@ impl Watching {
     pub(super) fn start(path: &Path, is_unchecked: bool, log_alarm: u64) -> io::Result<Watching> {
         let mut watcher = Watcher {
             path: path.to_owned(),
+            file: Standing::at(path),
+            is_exchanged: false,
             log_alarm,
             aside: salvage::put_aside(path),
             damage: None,
@@ -82,6 +85,8 @@ impl Watching {
 
 struct Watcher {
     path: PathBuf,
+    file: Standing,
+    is_exchanged: bool,
     log_alarm: u64,
     aside: Vec<PathBuf>,
     damage: Option<String>,
@@ -114,6 +119,11 @@ impl Watcher {
     fn look(&mut self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         troubles.extend(self.damage.clone().map(|reason| Trouble::Damaged { reason }));
+        if self.is_exchanged() {
+            troubles.push(Trouble::Exchanged);
+            // The log that lies there is not ours to shorten.
+            return troubles;
+        }
         self.aside.retain(|file| fs::symlink_metadata(file).is_ok());
         troubles.extend(self.aside.iter().map(|file| Trouble::PutAside { file: file.clone() }));
         let bytes = self.log();
@@ -121,6 +131,19 @@ impl Watcher {
             troubles.push(Trouble::LogLarge { bytes });
         }
         troubles
+    }
+
+    fn is_exchanged(&mut self) -> bool {
+        let is_exchanged = !self.file.is_at(&self.path);
+        if is_exchanged != std::mem::replace(&mut self.is_exchanged, is_exchanged) {
+            let path = self.path.display();
+            if is_exchanged {
+                tracing::error!(%path, "another file stands in the place of the history, or none; put it back, or restart the daemon");
+            } else {
+                tracing::warn!(%path, "the history stands in its place again");
+            }
+        }
+        is_exchanged
     }
 
     /// How large the log is, after what can be done about it.

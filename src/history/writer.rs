@@ -1,7 +1,7 @@
 //! The thread that writes: it takes what waits, commits it in one transaction, then acknowledges all of it. Whatever
 //! the disk does, no record is lost, doubled or overtaken while the process lives (faults.md D1, D5, P10).
 
-use super::lock::Lock;
+use super::lock::{Lock, Standing};
 use super::open::Owned;
 use super::sqlite::Store;
 use super::{Clock, CloseError, Commits, Digests, Record, Status, Trouble, check, lock};
@@ -24,6 +24,9 @@ pub(super) const BATCH: usize = 4096;
 /// How soon a failed write is tried again, at first and after many failures: the backlog must be on its way within
 /// ten seconds after the cause ended (faults.md D1).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What is said where another file stands in the place of ours, or none.
+const EXCHANGED: &str = "the file was exchanged for another; put it back or restart the daemon";
 
 /// What the writer is given.
 pub(super) enum Job {
@@ -74,6 +77,7 @@ impl Writing {
         let shared = Arc::new(Shared::default());
         let writer = Writer {
             commits: owned.store.commits(),
+            file: Standing::at(&owned.path),
             path: owned.path,
             store: Some(owned.store),
             is_settled: owned.is_settled,
@@ -139,6 +143,7 @@ pub enum Step {
 /// What writes: the thread's own.
 pub(super) struct Writer {
     path: PathBuf,
+    file: Standing,
     /// None after a failure, until the file could be opened again.
     store: Option<Store>,
     /// Whether what the start found in the log is in the database by now.
@@ -290,6 +295,8 @@ impl Writer {
             }
             error.to_string()
         };
+        // The connection is kept: the file may be put back.
+        self.see_that_it_stands()?;
         let mut store = match self.store.take() {
             Some(store) => store,
             None => Store::open(&self.path).map_err(text)?,
@@ -303,10 +310,15 @@ impl Writer {
                 write(&mut store).map_err(text)?;
             }
             1 => store.settle().map_err(text)?,
-            _ => return Err("the file was exchanged for another; put it back or restart the daemon".into()),
+            _ => return Err(EXCHANGED.into()),
         }
         self.store = Some(store);
-        Ok(())
+        // Nothing is acknowledged that has gone to a file which nobody finds any more.
+        self.see_that_it_stands()
+    }
+
+    fn see_that_it_stands(&self) -> Result<(), String> {
+        if self.file.is_at(&self.path) { Ok(()) } else { Err(EXCHANGED.into()) }
     }
 }
 
@@ -315,6 +327,7 @@ mod tests {
     use super::super::tests::{Dir, push, rows};
     use super::*;
     use crate::core::source::Timestamp;
+    use std::fs;
 
     const NOW: Timestamp = Timestamp(0);
 
@@ -365,6 +378,33 @@ mod tests {
         let record = push(1, "pc1", "wu");
         assert!(writer.attempt(|store| store.write([&record].into_iter(), NOW)).is_err());
         assert_eq!(rows(&dir.path()), [""; 0]);
+    }
+
+    #[test]
+    fn d5_nothing_is_acknowledged_while_our_file_is_not_in_its_place() {
+        let dir = Dir::new();
+        let mut writer = writer(owned(&dir));
+        let away = dir.path().with_extension("away");
+        let write = |writer: &mut Writer, version| {
+            writer.persist(|store| store.write([&push(version, "pc1", "wu")].into_iter(), NOW))
+        };
+        assert_eq!(write(&mut writer, 1), Ok(()));
+        fs::rename(dir.path(), &away).unwrap();
+        assert!(write(&mut writer, 2).is_err(), "there is none");
+        fs::copy(&away, dir.path()).unwrap();
+        assert!(write(&mut writer, 2).is_err(), "it is another, however like ours");
+        fs::rename(&away, dir.path()).unwrap();
+        assert_eq!(write(&mut writer, 2), Ok(()));
+        // It goes while it is written to: that is not said to be written before it is back, and then once.
+        let leaving = writer.persist(|store| {
+            store.write([&push(3, "pc1", "wu")].into_iter(), NOW)?;
+            fs::rename(dir.path(), &away).unwrap();
+            Ok(())
+        });
+        assert!(leaving.is_err());
+        fs::rename(&away, dir.path()).unwrap();
+        assert_eq!(write(&mut writer, 3), Ok(()));
+        assert_eq!(rows(&dir.path()), ["pc1 login 1 wu", "pc1 login 2 wu", "pc1 login 3 wu"]);
     }
 
     #[test]

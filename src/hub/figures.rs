@@ -117,6 +117,7 @@ impl Hub {
 fn note(conditions: &Conditions, troubles: &[Trouble]) {
     let any = |is: fn(&Trouble) -> bool| troubles.iter().any(is);
     conditions.set(&Condition::HISTORY_DAMAGED, any(|it| matches!(it, Trouble::Damaged { .. })));
+    conditions.set(&Condition::HISTORY_EXCHANGED, any(|it| matches!(it, Trouble::Exchanged)));
     conditions.set(&Condition::HISTORY_PUT_ASIDE, any(|it| matches!(it, Trouble::PutAside { .. })));
     conditions.set(&Condition::HISTORY_LOG_LARGE, any(|it| matches!(it, Trouble::LogLarge { .. })));
     conditions.set(&Condition::HISTORY_UNCOUNTED, any(|it| matches!(it, Trouble::Uncounted { .. })));
@@ -132,6 +133,7 @@ mod tests {
         let conditions = Conditions::default();
         let troubles = [
             Trouble::Damaged { reason: String::new() },
+            Trouble::Exchanged,
             Trouble::PutAside { file: "a".into() },
             Trouble::LogLarge { bytes: 1 },
             Trouble::Uncounted { reason: String::new() },

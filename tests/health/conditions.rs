@@ -1,7 +1,7 @@
 //! What is wrong is told while it is, by name; and whether requests may be sent all the same.
 
 use crate::common::relay::Relay;
-use crate::common::{Channel, Daemon, GUARD, Request, Response, tls};
+use crate::common::{Channel, Daemon, GUARD, Request, Response, entry, run_to_end, tls};
 use crate::exposition::Figures;
 use serde_json::{Value, json};
 use std::fs;
@@ -122,6 +122,40 @@ fn d4_a_history_that_was_put_aside_is_told_until_it_is_moved_away() {
             fs::remove_file(file).unwrap();
         }
     }
+    wait_for(&daemon, &[]);
+}
+
+#[test]
+fn d5_a_history_that_is_exchanged_beneath_the_daemon_is_told_and_nothing_acknowledged_until_it_is_back() {
+    let mut daemon = Daemon::start(&["history.acknowledge_within=200ms"]);
+    daemon.set("hg075pc01", "wu");
+    let (file, away) = (daemon.history_file(), daemon.dir().join("away"));
+    let backup = daemon.dir().join("backup");
+    let (code, _, error) =
+        run_to_end(daemon.dir(), &["backup", "backup", "--set", "history.db=history.sqlite3"]);
+    assert_eq!(code, Some(0), "{error}");
+    let push = |daemon: &Daemon, state: &str| {
+        daemon.try_push(json!({"data": {"hg075pc01": entry(state)}}).to_string().as_bytes()).status
+    };
+    fs::rename(&file, &away).unwrap();
+    fs::copy(&backup, &file).unwrap();
+    wait_for(&daemon, &["history_exchanged"]);
+    assert_eq!(push(&daemon, "lf"), 202);
+    assert_eq!(daemon.whole().occupation["hg075pc01"], "lf", "it is shown");
+    wait_for(&daemon, &["history_exchanged", "history_unwritable"]);
+    fs::rename(&away, &file).unwrap();
+    wait_for(&daemon, &[]);
+    assert_eq!(push(&daemon, "lf"), 200);
+    let states = |daemon: &Daemon| daemon.history(10).into_iter().map(|row| row.state).collect::<Vec<_>>();
+    assert_eq!(states(&daemon), ["wu", "lf"]);
+
+    // Or somebody wants the other one.
+    fs::rename(&backup, &file).unwrap();
+    wait_for(&daemon, &["history_exchanged"]);
+    assert_eq!(daemon.terminate().code(), Some(1), "the stop cannot be marked in a file that is gone");
+    fs::remove_file(file.with_extension("sqlite3-wal")).unwrap();
+    daemon.restart();
+    assert_eq!(states(&daemon), ["wu"]);
     wait_for(&daemon, &[]);
 }
 
