@@ -29,6 +29,10 @@ pub struct Gone<'a> {
     pub key: &'a str,
 }
 
+/// All rows are none.
+#[derive(Debug, Serialize)]
+pub struct Nothing {}
+
 /// The stream is there.
 #[derive(Debug, Serialize)]
 pub struct Beat<'a> {

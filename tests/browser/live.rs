@@ -1,9 +1,11 @@
 //! A push, and who sees it: within the second, without a reload, and without a jump under the reader's eyes.
 
 use crate::campus::{Room, Site, few, pc};
+use crate::common::entry;
 use crate::driver::Browser;
+use crate::pages::LONG_DUTCH;
 use crate::view::{ROWS, answer, counted, is_marked, mark, rows, until_live, until_row};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Notes the moment at which a row's attribute becomes another, on the clock of the page.
 const WATCH: &str = "const [key, name] = arguments;
@@ -139,6 +141,87 @@ fn a_room_s_page_shows_each_pc_as_it_changes() {
     }
     assert!(is_marked(&browser), "the page was loaded anew");
     assert_eq!(state(&first), "o");
+}
+
+/// One of lab1's PCs that nobody used is used from now on, and one that was used is not: its row is the same.
+fn swap(site: &Site) -> (String, String) {
+    let pcs = site.rooms[0].pcs();
+    let of = |state: &str| pcs.iter().find(|(_, is)| *is == state).unwrap().0.clone();
+    let (left, taken) = (of("wu"), of("lf"));
+    let push = [(left.clone(), entry("lf")), (taken.clone(), entry("wu"))];
+    site.daemon.push("test", &Value::Object(push.into_iter().collect()));
+    (left, taken)
+}
+
+#[test]
+fn a_room_s_page_shows_that_one_came_where_another_went_and_no_overview_is_lit_by_it() {
+    let site = Site::small();
+    let overview = at(&site, "/");
+    overview.run(
+        "window.lit = [];
+         new MutationObserver((all) => all.forEach(({target}) => target.matches('.changed') && window.lit.push(target.id)))
+             .observe(document.getElementById('rooms'), {subtree: true, attributeFilter: ['class']});",
+        &[],
+    );
+    overview.requested();
+    let browser = at(&site, "/rooms/lab1");
+    mark(&browser);
+    for _ in 0..3 {
+        let (left, taken) = swap(&site);
+        let states = format!(
+            "document.querySelector('[data-pc=\"{left}\"]').dataset.state === 'lf' && document.querySelector('[data-pc=\"{taken}\"]').dataset.state === 'wu'"
+        );
+        browser.until("who came and who went", &states);
+        overview.until_told("row", "room-lab1");
+        site.push_all();
+        browser.until("all as it was", &format!("!({states})"));
+    }
+    assert!(is_marked(&browser), "the page was loaded anew");
+    // This is news.
+    site.daemon.set(&pc("full", 1), "lf");
+    overview.until("the crowded room is lit", "window.lit.includes('room-full')");
+    assert_eq!(overview.value("window.lit.filter(id => id !== 'room-full')"), json!([]));
+}
+
+#[test]
+fn a_room_s_page_that_could_not_be_fetched_is_fetched_later() {
+    let site = Site::small();
+    let browser = at(&site, "/rooms/lab1");
+    browser.run(
+        "const own = window.fetch;
+         window.failed = 0;
+         window.fetch = (...all) => window.failed++ ? own(...all) : Promise.reject(new TypeError('the network'));",
+        &[],
+    );
+    let (left, _) = swap(&site);
+    browser
+        .until("who left", &format!("document.querySelector('[data-pc=\"{left}\"]').dataset.state === 'lf'"));
+    assert!(browser.is("window.failed > 1"));
+}
+
+#[test]
+fn who_reads_on_a_room_s_page_keeps_focus_and_place_when_it_is_renewed() {
+    let mut rooms = few();
+    rooms[0] = rooms[0].clone().booked(90, 150, LONG_DUTCH);
+    let site = Site::of(rooms);
+    let browser = Browser::at(&site.url());
+    browser.screen(320, 640, 1.0, true);
+    browser.go("/rooms/lab1");
+    until_live(&browser);
+    browser.run(
+        "document.querySelector('#schedule details').open = true;
+         window.was = document.querySelector('#schedule [tabindex]');
+         window.was.focus();
+         window.was.scrollLeft = 40;",
+        &[],
+    );
+    assert!(browser.is("window.was.scrollLeft === 40 && document.activeElement === window.was"));
+    swap(&site);
+    browser.until("another table", "!window.was.isConnected");
+    let now = "document.querySelector('#schedule [tabindex]')";
+    assert!(browser.is(&format!("document.activeElement === {now}")), "the focus");
+    assert_eq!(browser.value(&format!("{now}.scrollLeft")), json!(40));
+    assert!(browser.is("document.querySelector('#schedule details').open"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `/live`, as the scripts of the page hear it.
 
 use super::{SETUP, attribute, daemon, page};
-use crate::common::{Client, Daemon, GUARD, Request};
-use serde_json::Value;
+use crate::common::{Client, Daemon, GUARD, Request, entry};
+use serde_json::{Value, json};
 use std::time::Instant;
 
 /// An event as it stands in the stream.
@@ -286,4 +286,81 @@ fn there_are_as_many_streams_as_there_may_be() {
     // Whoever is there is told of the end at once.
     daemon.terminate();
     while second.event().is_some() {}
+}
+
+/// The setup of these tests with a room that has no PCs, and its reservations.
+fn with_a_hall(daemon: &mut Daemon, reservations: &str) {
+    let file = daemon.dir().join("reservations.csv");
+    let text =
+        format!("room,start,end,text\nlab2,2000-01-01 00:00,2999-01-01 00:00,Calculus\n{reservations}");
+    std::fs::write(&file, text).unwrap();
+    let hall = "[[room]]\nkey = \"hall\"\nname = \"Hall\"\n[[rule]]";
+    daemon.write_setup(&SETUP.replace("FILE", file.to_str().unwrap()).replacen("[[rule]]", hall, 1));
+    daemon.reload();
+}
+
+#[test]
+fn a_room_is_told_of_when_what_its_own_page_shows_is_another_though_its_row_is_the_same() {
+    let daemon = daemon();
+    let mut stream = Stream::open(&daemon, "", None);
+    stream.hello();
+    let before = stream.batch();
+    let row = |events: &[Event]| {
+        events.iter().find(|event| event.data["key"] == "lab1").map(|event| html(event).to_owned())
+    };
+    let was = row(&before);
+    // One comes where another goes; and somebody logs in with another system where nobody was.
+    let swap = [("lab1pc2", "lu"), ("lab1pc3", "lf")].map(|(pc, state)| (pc.to_owned(), entry(state)));
+    for push in [Value::Object(swap.into_iter().collect()), json!({"lab1pc2": entry("wu")})] {
+        daemon.push("test", &push);
+        let told = stream.batch();
+        assert_eq!(keys(&told), [("row", "lab1")], "{push}");
+        assert_eq!(row(&told), was, "the row is as it was");
+    }
+    // What is told again is no news.
+    daemon.set("lab1pc2", "wu");
+    daemon.set("lab3pc1", "wf");
+    assert_eq!(keys(&stream.batch()), [("row", "lab3")]);
+}
+
+#[test]
+fn a_room_is_told_of_when_something_else_is_reserved_later_also_one_without_pcs() {
+    let mut daemon = daemon();
+    with_a_hall(&mut daemon, "");
+    let mut stream = Stream::open(&daemon, "", None);
+    stream.hello();
+    assert_eq!(keys(&stream.batch()), [("row", "lab1"), ("row", "lab2"), ("row", "lab3")], "no PC, no row");
+    let told = |stream: &mut Stream, event: &str, key: &str| loop {
+        let next = stream.next();
+        if next.name == event && next.data["key"] == key {
+            return next;
+        }
+    };
+    // It is closed, and remains so.
+    with_a_hall(&mut daemon, "lab3,2000-01-01 00:00,2999-01-01 00:00,Algebra\n");
+    assert_eq!(attribute(html(&told(&mut stream, "row", "lab3")), "data-state"), "closed");
+    with_a_hall(&mut daemon, "hall,2000-01-01 00:00,2999-01-01 00:00,Concert\n");
+    told(&mut stream, "gone", "hall");
+    let view = page(&daemon, "/rooms/hall");
+    assert!(view.contains("Concert"), "{view}");
+    assert!(super::row(&page(&daemon, "/"), "hall").is_none(), "it is no room with seats");
+    daemon.set("hallpc1", "wf");
+    told(&mut stream, "row", "hall");
+}
+
+#[test]
+fn that_there_is_no_room_is_told_to_who_knows_of_some() {
+    let mut daemon = Daemon::with_setup("", &[]);
+    daemon.set("lab1pc1", "wf");
+    let view = page(&daemon, "/");
+    let since = attribute(&view, "data-live").to_owned();
+    daemon.terminate();
+    std::fs::remove_file(daemon.history_file()).unwrap();
+    daemon.restart();
+    let mut stream = Stream::open(&daemon, &format!("?since={since}"), None);
+    assert!(stream.hello().1, "all rows follow");
+    let told = stream.batch();
+    assert_eq!((told.len(), told[0].name.as_str()), (1, "none"), "{told:?}");
+    daemon.set("lab1pc1", "wf");
+    assert_eq!(stream.batch().len(), 1);
 }

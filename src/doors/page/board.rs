@@ -3,7 +3,8 @@
 //! A view that is asked for has the board look at the state, and so shows what was pushed before. While there are streams
 //! a task does so, too, whenever the hub has news or a minute begins. A row is rendered at most once in each language, when
 //! somebody wants it in that. So nothing waits for a reader and nothing grows: a stream tells what is newer than what it has
-//! told, and of several changes of a row the last.
+//! told, and of several changes of a row the last. A row is told again where only what its room's page shows is another: a
+//! PC for a PC, or what is reserved later; and a room without PCs, which is listed nowhere, is told of as one that is gone.
 
 use super::Terms;
 use crate::core::channel::{ChannelId, HoldId};
@@ -18,10 +19,11 @@ use crate::core::turns::Offer;
 use crate::hub::{Hub, Recipient};
 use crate::page::{Language, Row, Shown};
 use crate::wire;
-use crate::wire::page::{RowEvent, event};
+use crate::wire::page::{Nothing, RowEvent, event};
 use chrono::{DateTime, Timelike, Utc};
 use chrono_tz::Tz;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
@@ -77,8 +79,14 @@ struct Gone {
 /// A row, and what was made of it.
 struct Line {
     row: Row,
-    /// The number of its last change.
+    /// The number of the last change of the room.
     changed: u64,
+    made: Arc<Made>,
+}
+
+/// What was made of a row, in each language.
+#[derive(Default)]
+struct Made {
     html: [OnceLock<String>; Language::ALL.len()],
     event: [OnceLock<String>; Language::ALL.len()],
 }
@@ -210,20 +218,20 @@ impl Sheet {
         let number = self.number + 1;
         // The first is told of, also where there is nothing on it.
         let mut is_other = self.number == 0;
+        let before: HashMap<&RoomKey, RoomView<'_>> =
+            self.snapshot.rooms(&TagFilter::Everything).map(|room| (room.key(), room)).collect();
         let mut lines: Vec<Arc<Line>> = Vec::with_capacity(self.lines.len());
         for room in snapshot.rooms(&TagFilter::Everything) {
             let seats = seats(room, &terms, &now);
-            // A room without PCs has no seat to be had or to be waited for.
-            if seats.pcs == 0 {
-                continue;
-            }
-            match self.line(room.key()).filter(|line| line.row.is_of(room, &seats)) {
-                Some(line) => lines.push(line.clone()),
-                None => {
-                    is_other = true;
-                    lines.push(Arc::new(Line::new(Row::new(room, seats), number)));
+            let line = match self.line(room.key()).filter(|line| line.row.is_of(room, &seats)) {
+                Some(line) if before.get(room.key()).is_some_and(|before| is_as(*before, room)) => {
+                    line.clone()
                 }
-            }
+                Some(line) => Arc::new(line.told_again(number)),
+                None => Arc::new(Line::new(Row::new(room, seats), number)),
+            };
+            is_other |= line.changed == number;
+            lines.push(line);
         }
         lines.sort_by(|a, b| a.row.key.as_str().cmp(b.row.key.as_str()));
         let is_there =
@@ -239,14 +247,19 @@ impl Sheet {
         self.lines.get(place)
     }
 
+    /// A room without PCs has no seat to be had or to be waited for.
+    fn listed(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().map(Arc::as_ref).filter(|line| line.is_listed())
+    }
+
     /// All rows, in a language.
     pub(super) fn shown(&self, language: Language) -> Vec<Shown<'_>> {
-        self.lines.iter().map(|line| Shown { row: &line.row, html: line.html(language) }).collect()
+        self.listed().map(|line| Shown { row: &line.row, html: line.html(language) }).collect()
     }
 
     /// The rooms that can be used, the best first.
     pub(super) fn offers(&self) -> Vec<Offer<'_>> {
-        let mut rows: Vec<&Row> = self.lines.iter().map(|line| &line.row).collect();
+        let mut rows: Vec<&Row> = self.listed().map(|line| &line.row).collect();
         rows.sort_by(|a, b| a.order().cmp(&b.order()));
         let now = time_of_day(&self.now);
         rows.into_iter().filter_map(|row| Offer::of(&row.key, &row.tags, &row.seats, now)).collect()
@@ -271,8 +284,11 @@ impl Sheet {
     /// The last of them has no end yet, so that an id may follow; empty where there is nothing to tell.
     pub(super) fn events(&self, since: Option<u64>, language: Language) -> Cow<'_, str> {
         let Some(since) = since.filter(|since| self.is_known(*since)) else {
-            let all = || self.lines.iter().map(|line| line.event(language)).collect::<Vec<_>>().join("\n");
-            return made(&self.whole, language, all).into();
+            let all = || self.listed().map(|line| line.event(language)).collect::<Vec<_>>().join("\n");
+            // That nothing follows has to be said, too.
+            let told =
+                || Some(all()).filter(|all| !all.is_empty()).unwrap_or_else(|| event("none", &Nothing {}));
+            return made(&self.whole, language, told).into();
         };
         let gone = self.gone.rooms.iter().filter(|(_, number)| *number > since);
         let gone = gone.map(|(key, _)| event("gone", &wire::page::Gone { key: key.as_str() }).into());
@@ -319,18 +335,38 @@ pub(super) fn time_of_day(at: &DateTime<Tz>) -> TimeOfDay {
     TimeOfDay { hour: at.hour() as u8, minute: at.minute() as u8 }
 }
 
+/// Whether a page of the room shows the same.
+fn is_as(before: RoomView<'_>, room: RoomView<'_>) -> bool {
+    before.schedule() == room.schedule() && before.pcs().eq(room.pcs())
+}
+
 impl Line {
     fn new(row: Row, changed: u64) -> Line {
-        Line { row, changed, html: Default::default(), event: Default::default() }
+        Line { row, changed, made: Arc::default() }
+    }
+
+    /// The same row, of a room of which something else is another.
+    fn told_again(&self, changed: u64) -> Line {
+        Line { row: self.row.clone(), changed, made: self.made.clone() }
+    }
+
+    fn is_listed(&self) -> bool {
+        self.row.seats.pcs > 0
     }
 
     fn html(&self, language: Language) -> &str {
-        made(&self.html, language, || self.row.html(language))
+        made(&self.made.html, language, || self.row.html(language))
     }
 
     fn event(&self, language: Language) -> &str {
-        let row = || RowEvent { key: self.row.key.as_str(), html: self.html(language) };
-        made(&self.event, language, || event("row", &row()))
+        let key = self.row.key.as_str();
+        made(&self.made.event, language, || {
+            if self.is_listed() {
+                event("row", &RowEvent { key, html: self.html(language) })
+            } else {
+                event("gone", &wire::page::Gone { key })
+            }
+        })
     }
 }
 

@@ -105,6 +105,7 @@ function open(since) {
   });
   on('row', ({ key, html }, id) => add([key, html], id));
   on('gone', ({ key }, id) => add([key, null], id));
+  on('none', (_, id) => end(id));
   for (const type of ['beat', 'wish', 'seat']) on(type, (data) => publish({ ...data, type }));
   // A browser gives up for good at an answer that is no stream.
   stream.onerror = fail;
@@ -114,7 +115,10 @@ function open(since) {
 // Rows wait for the last of their batch, which has the id: half a state is none.
 function add(row, id) {
   batch.push(row);
-  if (!id || id === told) return;
+  if (id && id !== told) end(id);
+}
+
+function end(id) {
   for (const [key, html] of batch) known.set(key, [html, id]);
   publish({ type: 'rows', rows: batch, after: told, id, all: isWhole });
   if (isWhole) known.clear(), (base = id);

@@ -3,12 +3,15 @@
 import { link } from './link.js';
 import { connect, wishes } from './live.js';
 
+// So soon what could not be fetched is tried again.
+const AGAIN = 5000;
+
 const { body } = document;
 const { key } = document.querySelector('.room').dataset;
 const tell = document.getElementById('tell');
 const alerts = () => import('./alert.js');
 const hear = async (message) => (await alerts()).hear(message);
-let fetching, isStale;
+let fetching, isStale, again;
 
 const on = {
   link,
@@ -25,9 +28,15 @@ async function refresh() {
   isStale = true;
   if (fetching || document.hidden) return;
   fetching = true;
-  while (isStale) {
-    isStale = false;
-    await fetchPage().catch(() => {});
+  clearTimeout(again);
+  try {
+    while (isStale) {
+      isStale = false;
+      await fetchPage();
+    }
+  } catch {
+    isStale = true;
+    again = setTimeout(refresh, AGAIN);
   }
   fetching = false;
 }
@@ -35,7 +44,7 @@ async function refresh() {
 async function fetchPage() {
   const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
   if (answer.status === 404) return location.reload();
-  if (!answer.ok) return;
+  if (!answer.ok) throw answer.status;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   for (const now of document.querySelectorAll('main > [id]:not(#alert)')) {
     const next = page.getElementById(now.id);
@@ -54,13 +63,22 @@ function replace(now, next) {
   const pieces = [now, next].map((one) => [...one.querySelectorAll('li[id]')]);
   const names = pieces.map((list) => list.map(({ id }) => id).join());
   if (names[0] && names[0] === names[1]) return pieces[0].forEach((piece, i) => piece.isEqualNode(pieces[1][i]) || light(piece, pieces[1][i]));
-  const open = [...now.querySelectorAll('details')].map((one) => one.open);
+  const all = (what) => [...now.querySelectorAll(what)];
+  const open = all('details').map((one) => one.open);
+  const spots = all('a, summary, [tabindex]');
+  const [focused, scrolled] = [spots.indexOf(document.activeElement), spots.map((one) => one.scrollLeft)];
   now.replaceChildren(...next.childNodes);
-  now.querySelectorAll('details').forEach((one, i) => (one.open = open[i]));
+  all('details').forEach((one, i) => (one.open = open[i]));
+  // Who reads a table there, or is about to follow a link, does not lose the place.
+  const places = all('a, summary, [tabindex]');
+  places.forEach((one, i) => (one.scrollLeft = scrolled[i]));
+  places[focused]?.focus({ preventScroll: true });
 }
 
 function light(piece, next) {
   next.classList.add('changed');
+  // Lit once: with its mark it would be another than the next.
+  next.onanimationend = () => next.classList.remove('changed');
   piece.replaceWith(next);
 }
 
