@@ -30,16 +30,6 @@ fn what_the_protocol_says_to_type_prints_what_it_says() {
     assert!(follow(&read("docs/protocol.md")) >= 3, "the protocol has its examples");
 }
 
-#[test]
-fn the_readme_names_every_setup() {
-    let text = read("README.md");
-    let setups = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("setups")).unwrap();
-    for setup in setups {
-        let name = setup.unwrap().file_name().into_string().unwrap();
-        assert!(text.contains(&format!("setups/{name}")), "{name}");
-    }
-}
-
 fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
