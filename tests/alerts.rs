@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{Client, Daemon, GUARD, Request, entry, percent};
+use common::events::{Event, EventStream};
+use common::{Daemon, GUARD, Request, entry, percent};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -41,9 +42,7 @@ fn token(number: usize) -> String {
 }
 
 /// A page that is live, and waits for seats.
-struct Page {
-    client: Client,
-}
+struct Page(EventStream);
 
 impl Page {
     /// Opens a stream with these wishes, and reads what becomes of each.
@@ -53,11 +52,7 @@ impl Page {
             query.push_str("&wish=");
             query.push_str(&percent(*wish));
         }
-        let mut page = Page { client: daemon.connect() };
-        page.client
-            .send(&Request::get(&format!("/live{query}")).header("Accept", "text/event-stream").bytes());
-        let head = String::from_utf8(page.client.read_until(b"\r\n\r\n").unwrap().unwrap()).unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        let mut page = Page(EventStream::open(daemon, &format!("/live{query}"), None));
         let answers = wishes.iter().map(|_| page.next("wish")).collect();
         (page, answers)
     }
@@ -72,27 +67,13 @@ impl Page {
         page
     }
 
-    /// The next event; none at the end of the stream.
-    fn event(&mut self) -> Option<(String, Value)> {
-        loop {
-            let block = String::from_utf8(self.client.read_until(b"\n\n").unwrap()?).unwrap();
-            let field = |name: &str| {
-                let mut lines = block.lines().filter_map(|line| line.split_once(": "));
-                lines.find(|(of, _)| *of == name).map(|(_, value)| value.to_owned())
-            };
-            if let (Some(name), Some(data)) = (field("event"), field("data")) {
-                return Some((name, serde_json::from_str(&data).unwrap()));
-            }
-        }
-    }
-
     /// The next event of that name. No seat is told on the way there.
     fn next(&mut self, name: &str) -> Value {
         let until = Instant::now() + GUARD;
         loop {
             // Beats go on for ever.
             assert!(Instant::now() < until, "no {name}");
-            let (of, data) = self.event().expect("the stream has ended");
+            let Event { name: of, data, .. } = self.0.event().expect("the stream has ended");
             if of == name {
                 return data;
             }
@@ -276,10 +257,7 @@ fn what_is_no_wish_is_answered_and_the_stream_goes_on() {
         4,
         "two that are none, one of another, one too many"
     );
-    let mut client = daemon.connect();
-    client.send(&Request::get("/live?wish=%ff").bytes());
-    client.read_until(b"\r\n\r\n").unwrap().unwrap();
-    let mut page = Page { client };
+    let mut page = Page(EventStream::open(&daemon, "/live?wish=%ff", None));
     assert_eq!(page.next("wish")["reason"], "form");
     page.sees("lab1", 2);
 }

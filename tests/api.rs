@@ -14,57 +14,13 @@ mod forms;
 #[path = "api/listener.rs"]
 mod listener;
 
+use common::reserved::{SETUP, with_class};
 use common::{Daemon, Request, Response};
 use serde_json::json;
 
-/// Three rooms, one of which is reserved all day and one closed, whichever day that is.
-const SETUP: &str = r#"
-timezone = "Europe/Amsterdam"
-[[room]]
-key = "lab1"
-name = "First & lab"
-tags = ["labs", "west"]
-[[room]]
-key = "lab2"
-name = "Second lab"
-tags = ["labs"]
-[[room]]
-key = "lab3"
-name = "Third lab"
-tags = ["east"]
-[[rule]]
-pattern = "^(.+?)pc"
-room = "$1"
-[[closure]]
-from = "2000-01-01"
-until = "2999-01-01"
-rooms = ["lab3"]
-text = "Painters"
-[[timetable]]
-kind = "file"
-file = "FILE"
-"#;
-
-/// A daemon with that setup and some PCs, once the reservations are known.
+/// A daemon with three rooms, a class with characters that formats escape, and some PCs.
 fn daemon() -> Daemon {
-    let mut daemon = Daemon::with_setup("", &[]);
-    let file = daemon.dir().join("reservations.csv");
-    let text =
-        "room,start,end,text\nlab2,2000-01-01 00:00,2999-01-01 00:00,\"Calculus, part 1; \\\\ more\"\n";
-    std::fs::write(&file, text).unwrap();
-    daemon.write_setup(&SETUP.replace("FILE", file.to_str().unwrap()));
-    daemon.restart();
-    let states =
-        [("lab1pc1", "wf"), ("lab1pc2", "lf"), ("lab1pc3", "lu"), ("lab2pc1", "wf"), ("lab3pc1", "o")];
-    for (pc, state) in states {
-        daemon.set(pc, state);
-    }
-    let until = std::time::Instant::now() + common::GUARD;
-    while get(&daemon, "/api/v1/schedule").json()["schedule"]["lab2"].is_null() {
-        assert!(std::time::Instant::now() < until, "no reservations:\n{}", daemon.log());
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    daemon
+    with_class(SETUP, "lab2", r"Calculus, part 1; \\ more")
 }
 
 fn get(daemon: &Daemon, path: &str) -> Response {

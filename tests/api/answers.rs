@@ -37,7 +37,7 @@ fn rooms_tell_their_seats_and_what_is_against_them() {
     assert_eq!(keys, ["lab1", "lab2", "lab3", "none"], "in the order of the setup");
     assert_eq!(
         rooms["rooms"][0],
-        json!({"key": "lab1", "name": "First & lab", "tags": ["labs", "west"], "pcs": 3, "usable": 2,
+        json!({"key": "lab1", "name": "Café & lab", "tags": ["labs", "west"], "pcs": 3, "usable": 2,
                "free": {"windows": 1, "linux": 1, "other": 0}, "status": "open", "until": null, "then": null, "by": []})
     );
     let second = &rooms["rooms"][1];
@@ -76,7 +76,7 @@ fn a_line_a_calendar_and_a_badge_say_the_same() {
     let daemon = daemon();
     assert_eq!(
         ok(&daemon, "/api/v1/rooms/lab1.txt").text(),
-        "First & lab: 2 of 3 free (1 Windows, 1 Linux, 0 other)\n"
+        "Café & lab: 2 of 3 free (1 Windows, 1 Linux, 0 other)\n"
     );
     assert!(ok(&daemon, "/api/v1/rooms/lab2.txt").text().starts_with("Second lab: reserved (Calculus"));
     assert_eq!(ok(&daemon, "/api/v1/rooms/lab3.txt").text(), "Third lab: closed (Painters)\n");
@@ -101,7 +101,7 @@ fn a_line_a_calendar_and_a_badge_say_the_same() {
 
     let badge = ok(&daemon, "/api/v1/rooms/lab1.svg");
     assert_eq!(badge.media_type(), "image/svg+xml");
-    assert!(badge.text().contains("<title>First &amp; lab: 2 free</title>"), "{badge:?}");
+    assert!(badge.text().contains("<title>Café &amp; lab: 2 free</title>"), "{badge:?}");
     assert!(ok(&daemon, "/api/v1/summary.svg").text().contains(": 2 of 5 free</title>"));
     for path in ["/api/v1/rooms/lab1.svg", "/api/v1/summary.svg"] {
         let badge = ok(&daemon, path);

@@ -1,19 +1,11 @@
 //! A client of `/events`, as a browser is one: it has what it was told, and the id of the last event.
 
-use crate::common::{Client, Daemon, Request, View, percent, states};
-use serde_json::Value;
-
-/// An event as it stands in the stream.
-#[derive(Debug)]
-pub(super) struct Event {
-    pub(super) name: String,
-    pub(super) data: Value,
-    pub(super) id: Option<String>,
-}
+use crate::common::events::{Event, EventStream};
+use crate::common::{Daemon, View, percent, states};
 
 /// A reader with its view.
 pub(super) struct Listener {
-    pub(super) client: Client,
+    stream: EventStream,
     pub(super) view: View,
     pub(super) last: Option<String>,
     query: String,
@@ -22,42 +14,29 @@ pub(super) struct Listener {
 impl Listener {
     /// Listens to everything that passes `query`.
     pub(super) fn new(daemon: &Daemon, query: &str) -> Listener {
-        let client = opened(daemon, query, None);
-        Listener { client, view: View::default(), last: None, query: query.to_owned() }
+        let stream = opened(daemon, query, None);
+        Listener { stream, view: View::default(), last: None, query: query.to_owned() }
     }
 
     /// Comes back on another connection, with the id of the last event.
     pub(super) fn come_back(&mut self, daemon: &Daemon) {
-        self.client = opened(daemon, &self.query, self.last.as_deref());
+        self.stream = opened(daemon, &self.query, self.last.as_deref());
     }
 
     /// The next block of the stream, comments included; none at its end.
     pub(super) fn block(&mut self) -> Option<String> {
-        let block = self.client.read_until(b"\n\n").unwrap()?;
-        Some(String::from_utf8(block).unwrap())
+        self.stream.block()
     }
 
     /// The next event, which is taken into the view; none at the end.
     pub(super) fn event(&mut self) -> Option<Event> {
-        loop {
-            let block = self.block()?;
-            let field = |name: &str| {
-                let lines = block.lines().filter_map(|line| line.split_once(": "));
-                lines.filter(|(of, _)| *of == name).map(|(_, value)| value.to_owned()).next()
-            };
-            let Some(name) = field("event") else {
-                assert!(block.starts_with(':') || block.starts_with("retry: "), "{block:?}");
-                continue;
-            };
-            let data: Value = serde_json::from_str(&field("data").unwrap()).unwrap();
-            assert_eq!(data["type"], name.as_str(), "an event is of the type of its message");
-            let id = field("id");
-            if id.is_some() {
-                self.last.clone_from(&id);
-            }
-            self.view.take(std::slice::from_ref(&data));
-            return Some(Event { name, data, id });
+        let event = self.stream.event()?;
+        assert_eq!(event.data["type"], event.name.as_str(), "an event is of the type of its message");
+        if event.id.is_some() {
+            self.last.clone_from(&event.id);
         }
+        self.view.take(std::slice::from_ref(&event.data));
+        Some(event)
     }
 
     /// Takes events until one has an id: all that was told at once.
@@ -91,27 +70,10 @@ pub(super) fn update(event: &Event) -> Vec<(String, String)> {
     states(&event.data["update"]).into_iter().collect()
 }
 
-fn opened(daemon: &Daemon, query: &str, last: Option<&str>) -> Client {
-    let mut client = daemon.connect();
-    let mut request = Request::get(&format!("/events{query}")).header("Accept", "text/event-stream");
-    if let Some(last) = last {
-        request = request.header("Last-Event-ID", last);
-    }
-    client.send(&request.bytes());
-    let head = client.read_until(b"\r\n\r\n").unwrap().expect("no answer");
-    let head = String::from_utf8(head).unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    for line in [
-        "Content-Type: text/event-stream; charset=utf-8",
-        "Cache-Control: no-store, no-transform",
-        "X-Accel-Buffering: no",
-        "Access-Control-Allow-Origin: *",
-        "Connection: close",
-    ] {
-        assert!(head.lines().any(|of| of == line), "{line} in {head}");
-    }
-    assert!(!head.contains("Content-Encoding") && !head.contains("Content-Length"), "{head}");
-    client
+fn opened(daemon: &Daemon, query: &str, last: Option<&str>) -> EventStream {
+    let stream = EventStream::open(daemon, &format!("/events{query}"), last);
+    assert!(stream.head.lines().any(|line| line == "Access-Control-Allow-Origin: *"), "{}", stream.head);
+    stream
 }
 
 /// A query of tags.

@@ -1,7 +1,8 @@
 //! "Tell me when a seat is free": a click, and a notification when it is; one person for one seat.
 
 use crate::campus::{Room, Site, pc};
-use crate::common::{Client, Request, percent};
+use crate::common::events::{Event, EventStream};
+use crate::common::percent;
 use crate::driver::Browser;
 use crate::view::until_live;
 use serde_json::{Value, json};
@@ -151,15 +152,14 @@ fn of_ten_who_wait_for_one_seat_one_is_told() {
 
 /// A stream that waits, without a browser.
 struct Waiter {
-    stream: Client,
+    stream: EventStream,
     site: String,
 }
 
 impl Waiter {
     fn of(site: &Site, token: &str, wish: &str) -> Waiter {
-        let mut stream = site.daemon.connect();
         let wish = percent(format!("{token};{wish}"));
-        stream.send(&Request::get(&format!("/live?lang=en&wish={wish}")).bytes());
+        let stream = EventStream::open(&site.daemon, &format!("/live?lang=en&wish={wish}"), None);
         let mut waiter = Waiter { stream, site: site.url() };
         let state = waiter.until("wish");
         assert_eq!(state["state"], "waits", "{state}");
@@ -169,15 +169,15 @@ impl Waiter {
     /// The next event of this kind.
     fn until(&mut self, kind: &str) -> Value {
         loop {
-            let block = self.stream.read_until(b"\n\n").unwrap();
-            let block = block.unwrap_or_else(|| panic!("{} ended the stream", self.site));
-            let text = String::from_utf8(block).unwrap();
-            let mut lines = text.lines();
-            if lines.any(|line| line == format!("event: {kind}")) {
-                let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
-                return serde_json::from_str(data).unwrap();
+            let event = self.event();
+            if event.name == kind {
+                return event.data;
             }
         }
+    }
+
+    fn event(&mut self) -> Event {
+        self.stream.event().unwrap_or_else(|| panic!("{} ended the stream", self.site))
     }
 
     fn told(&mut self) -> Value {
@@ -187,9 +187,10 @@ impl Waiter {
     /// What has come up to the news of two seats holds no seat for it.
     fn hears_of_no_seat(&mut self) {
         loop {
-            let block = String::from_utf8(self.stream.read_until(b"\n\n").unwrap().unwrap()).unwrap();
-            assert!(!block.contains("event: seat"), "{block}");
-            if block.contains("data-usable=2") || block.contains("data-usable=\\\"2\\\"") {
+            let event = self.event();
+            assert_ne!(event.name, "seat", "{event:?}");
+            let html = event.data["html"].as_str().unwrap_or_default();
+            if html.contains("data-usable=2") || html.contains("data-usable=\"2\"") {
                 return;
             }
         }

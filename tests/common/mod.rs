@@ -9,7 +9,9 @@
 // Every test file is a crate of its own and takes the part it needs.
 #![allow(dead_code)]
 
+pub(crate) mod events;
 pub(crate) mod relay;
+pub(crate) mod reserved;
 pub(crate) mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,6 +93,7 @@ impl Daemon {
         Daemon::launch(tempfile::tempdir().unwrap(), launch)
     }
 
+    /// The number of its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -116,11 +119,6 @@ impl Daemon {
     /// The push port that does.
     pub(crate) fn push_tls(&self) -> SocketAddr {
         self.ports["push-tls"]
-    }
-
-    /// The number of its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     pub(crate) fn dir(&self) -> &Path {
