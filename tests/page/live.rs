@@ -1,69 +1,29 @@
 //! `/live`, as the scripts of the page hear it.
 
 use super::{SETUP, attribute, daemon, page};
-use crate::common::{Client, Daemon, GUARD, Request, entry};
+use crate::common::events::{Event, EventStream};
+use crate::common::{Daemon, GUARD, Request, entry};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// An event as it stands in the stream.
-#[derive(Debug, Clone, PartialEq)]
-struct Event {
-    name: String,
-    data: Value,
-    id: Option<String>,
-}
-
 /// A stream that is listened to.
 struct Stream {
-    client: Client,
-    /// The id of the last event that had one.
-    last: Option<String>,
+    events: EventStream,
     /// How often in a row it only said that it is there.
     beats: u32,
 }
 
 impl Stream {
     fn open(daemon: &Daemon, query: &str, last: Option<&str>) -> Stream {
-        let mut client = daemon.connect();
-        let mut request = Request::get(&format!("/live{query}")).header("Accept", "text/event-stream");
-        if let Some(last) = last {
-            request = request.header("Last-Event-ID", last);
-        }
-        client.send(&request.bytes());
-        let head = client.read_until(b"\r\n\r\n").unwrap().expect("no answer");
-        let head = String::from_utf8(head).unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-        for line in [
-            "Content-Type: text/event-stream; charset=utf-8",
-            "Cache-Control: no-store, no-transform",
-            "Connection: close",
-        ] {
-            assert!(head.lines().any(|of| of == line), "{line} in {head}");
-        }
+        let events = EventStream::open(daemon, &format!("/live{query}"), last);
+        let head = &events.head;
         assert!(!head.contains("Access-Control-Allow-Origin"), "it is for the page alone: {head}");
-        Stream { client, last: None, beats: 0 }
-    }
-
-    /// The next event; none at the end.
-    fn event(&mut self) -> Option<Event> {
-        loop {
-            let block = String::from_utf8(self.client.read_until(b"\n\n").unwrap()?).unwrap();
-            let field = |name: &str| {
-                block.lines().filter_map(|line| line.split_once(": ")).find(|(of, _)| *of == name)
-            };
-            let Some((_, name)) = field("event") else { continue };
-            let id = field("id").map(|(_, id)| id.to_owned());
-            if id.is_some() {
-                self.last.clone_from(&id);
-            }
-            let data = serde_json::from_str(field("data").unwrap().1).unwrap();
-            return Some(Event { name: name.to_owned(), data, id });
-        }
+        Stream { events, beats: 0 }
     }
 
     /// The next event, which has to come.
     fn next(&mut self) -> Event {
-        let event = self.event().expect("the stream has ended");
+        let event = self.events.event().expect("the stream has ended");
         self.beats = if event.name == "beat" { self.beats + 1 } else { 0 };
         assert!(self.beats < 3, "nothing comes, for half a minute");
         event
@@ -141,7 +101,7 @@ fn a_stream_goes_on_from_the_view_and_from_the_last_event() {
     let mut stream = Stream::open(&daemon, &format!("?since={since}"), None);
     assert!(!stream.hello().1);
     assert_eq!(keys(&stream.batch()), [("row", "lab2")], "what has changed since the view");
-    let last = stream.last.clone().unwrap();
+    let last = stream.events.last.clone().unwrap();
     drop(stream);
     daemon.set("lab1pc1", "wu");
     daemon.set("lab3pc1", "wf");
@@ -155,7 +115,7 @@ fn a_stream_goes_on_from_the_view_and_from_the_last_event() {
     let lab1 = news.iter().find(|event| event.data["key"] == "lab1").unwrap();
     assert_eq!((attribute(html(lab1), "data-windows"), attribute(html(lab1), "data-linux")), ("1", "0"));
     // Who has all is told nothing before there is something.
-    let last = stream.last.clone().unwrap();
+    let last = stream.events.last.clone().unwrap();
     let mut stream = Stream::open(&daemon, "", Some(&last));
     assert!(!stream.hello().1);
     daemon.set("lab3pc1", "o");
@@ -168,9 +128,9 @@ fn the_next_daemon_tells_everything_anew() {
     let mut stream = Stream::open(&daemon, "", None);
     stream.hello();
     stream.batch();
-    let last = stream.last.clone().unwrap();
+    let last = stream.events.last.clone().unwrap();
     daemon.restart();
-    assert_eq!(stream.event(), None, "its stream has ended with it");
+    assert_eq!(stream.events.event(), None, "its stream has ended with it");
     for odd in [last.as_str(), "", "x", "1.2.3.4", "99999999.99999999999999999999", ".1", "0.0"] {
         let mut stream = Stream::open(&daemon, "", Some(odd));
         assert!(stream.hello().1, "{odd:?}");
@@ -200,7 +160,7 @@ fn a_room_that_is_gone_is_told_of() {
     let mut stream = Stream::open(&daemon, "", None);
     stream.hello();
     stream.batch();
-    let before = stream.last.clone().unwrap();
+    let before = stream.events.last.clone().unwrap();
     let file = daemon.dir().join("reservations.csv");
     let setup = SETUP.replace("FILE", file.to_str().unwrap());
     let other = setup.replace("[[rule]]", "[[rule]]\npattern = \"^lab3pc\"\nroom = \"lab9\"\n[[rule]]");
@@ -237,7 +197,7 @@ fn of_many_changes_a_reader_is_told_the_last() {
     daemon.set("lab1pc3", "o");
     // lab1pc1 and lab1pc3 are what they became last, lab1pc2 is used.
     stream.until("lab1", "data-linux=1 data-windows=0 data-other=1");
-    let last = stream.last.clone();
+    let last = stream.events.last.clone();
     let view = page(&daemon, "/");
     assert_eq!(last.as_deref(), Some(attribute(&view, "data-live")));
 }
@@ -285,7 +245,7 @@ fn there_are_as_many_streams_as_there_may_be() {
     Stream::open(&daemon, "", None).hello();
     // Whoever is there is told of the end at once.
     daemon.terminate();
-    while second.event().is_some() {}
+    while second.events.event().is_some() {}
 }
 
 /// The setup of these tests with a room that has no PCs, and its reservations.
