@@ -43,6 +43,7 @@ use unsaved::Unsaved;
 pub use crate::history::Place;
 pub use deliveries::Deliveries;
 pub use figures::HistoryFigures;
+pub use streams::Listener;
 
 /// A request that is held.
 ///

@@ -6,16 +6,15 @@
 
 use super::Porch;
 use super::http::{BEAT, Connection, Request, Response, Socket, UNANSWERED, event_stream};
-use crate::core::channel::{ChannelId, HoldId};
 use crate::core::message::{Body, Message};
 use crate::core::origins::Origin;
-use crate::core::poll::{Ask, Poll, Reply, Shortage};
+use crate::core::poll::{Ask, Reply};
 use crate::core::snapshot::Snapshot;
-use crate::core::tag::{FilterChange, TagFilter};
+use crate::core::tag::TagFilter;
 use crate::core::token::Token;
 use crate::core::version::Version;
 use crate::health::Refusal;
-use crate::hub::{Hub, Recipient};
+use crate::hub::{Hub, Listener};
 use crate::wire::api::{EventId, event_name, tags};
 use crate::wire::message::render;
 use bytes::Bytes;
@@ -88,26 +87,20 @@ impl Events {
     ) -> Result<Stream, String> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).map_err(|_| "No random bits for a token; try again".to_owned())?;
-        let set = FilterChange {
-            occupation: Some(filter.clone()),
-            room_map: Some(filter.clone()),
-            schedule: Some(filter.clone()),
-        };
-        let mut stream = Stream {
+        let token = Token::from_random(bits);
+        let mut listener = Listener::new(self.hub.clone(), token, filter.clone(), origin);
+        // Its answer says welcome and which tags there are, of which a stream does not tell.
+        listener.ask(Vec::new()).map_err(|full| full.to_string())?;
+        Ok(Stream {
             hub: self.hub.clone(),
             socket: socket.clone(),
-            token: Token::from_random(bits),
-            place: None,
-            origin,
+            listener,
             filter,
             // Reconnections after a restart are spread over two seconds.
             retry: 1000 + u32::from(bits[0]) * 8,
             seen: EventId { epoch: self.hub.epoch(), ..EventId::default() },
             told: Version::default(),
-        };
-        // Its answer says welcome and which tags there are, of which a stream does not tell.
-        stream.ask(vec![Ask::SetFilter(set)]).map_err(|full| full.to_string())?;
-        Ok(stream)
+        })
     }
 
     fn refused(&self, status: StatusCode, why: Refusal, line: &str) -> Response {
@@ -120,11 +113,7 @@ impl Events {
 struct Stream {
     hub: Arc<Hub>,
     socket: Arc<Socket>,
-    token: Token,
-    /// Its channel, and what is held on that.
-    place: Option<(ChannelId, Option<HoldId>)>,
-    /// Against whose channels that counts.
-    origin: Option<Origin>,
+    listener: Listener,
     filter: TagFilter,
     /// After how many milliseconds its client is to come back.
     retry: u32,
@@ -146,7 +135,7 @@ impl Stream {
         let mut asks = self.begin(last).await?;
         let mut silent_since = Instant::now();
         loop {
-            let reply = self.ask(std::mem::take(&mut asks)).map_err(io::Error::other)?;
+            let reply = self.listener.ask(std::mem::take(&mut asks)).map_err(io::Error::other)?;
             let reply = self.heard(reply, &mut silent_since).await?;
             let told: Vec<&Arc<Message>> = reply.messages.iter().filter(|one| self.is_news(one)).collect();
             if !told.is_empty() {
@@ -196,15 +185,6 @@ impl Stream {
         }
     }
 
-    /// A request on the channel.
-    fn ask(&mut self, asks: Vec<Ask>) -> Result<oneshot::Receiver<Reply>, Shortage> {
-        let (ear, heard) = oneshot::channel();
-        let near = self.place.map(|(channel, _)| channel);
-        let poll = Poll { token: self.token.clone(), near, asks, origin: self.origin };
-        self.place = Some(self.hub.listen(poll, Box::new(Ear(ear)), std::time::Instant::now())?);
-        Ok(heard)
-    }
-
     /// Waits for a reply, and says meanwhile that we are there.
     async fn heard(
         &self,
@@ -242,23 +222,4 @@ impl Stream {
 /// What stands before all events. Pages of every origin may listen.
 fn stream_of_events() -> Response {
     event_stream().with("Access-Control-Allow-Origin", "*")
-}
-
-impl Drop for Stream {
-    /// However a stream ends, its channel does so with it.
-    fn drop(&mut self) {
-        if let Some((channel, held)) = self.place {
-            self.hub.close(channel, held, std::time::Instant::now());
-        }
-    }
-}
-
-/// What stands in the hub for a stream.
-struct Ear(oneshot::Sender<Reply>);
-
-impl Recipient for Ear {
-    fn deliver(self: Box<Self>, reply: Reply) {
-        // A stream that is over has no channel any more, to which it could be given back.
-        let _ = self.0.send(reply);
-    }
 }

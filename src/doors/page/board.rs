@@ -7,16 +7,14 @@
 //! PC for a PC, or what is reserved later; and a room without PCs, which is listed nowhere, is told of as one that is gone.
 
 use super::Terms;
-use crate::core::channel::{ChannelId, HoldId};
-use crate::core::poll::{Ask, Poll, Reply, Shortage};
 use crate::core::room::RoomKey;
 use crate::core::schedule::TimeOfDay;
 use crate::core::seats::{SeatRule, Seats};
 use crate::core::snapshot::{RoomView, Snapshot};
-use crate::core::tag::{FilterChange, TagFilter};
+use crate::core::tag::TagFilter;
 use crate::core::token::Token;
 use crate::core::turns::Offer;
-use crate::hub::{Hub, Recipient};
+use crate::hub::{Hub, Listener};
 use crate::page::{Language, Row, Shown};
 use crate::wire;
 use crate::wire::page::{Nothing, RowEvent, event};
@@ -26,7 +24,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -176,17 +174,20 @@ impl Board {
     /// Keeps it true until the last stream is over.
     async fn attend(&self) {
         let mut terms = self.terms.clone();
-        let mut ear = Ear::new(self.hub.clone());
+        // None where there are no random bits for a token.
+        let mut listener =
+            token().map(|token| Listener::new(self.hub.clone(), token, TagFilter::Everything, None));
+        let mut ask = || listener.as_mut()?.ask(Vec::new()).ok();
         // Asked before it is looked: nothing comes between the two.
-        let mut heard = ear.ask();
+        let mut heard = ask();
         loop {
             self.now();
             let looked = Instant::now();
             let second = u64::from(Utc::now().second().min(59));
             let news = async {
                 match &mut heard {
-                    Ok(heard) => drop(heard.await),
-                    Err(_) => sleep(UNTOLD).await,
+                    Some(heard) => drop(heard.await),
+                    None => sleep(UNTOLD).await,
                 }
             };
             let is_answered = tokio::select! {
@@ -197,7 +198,7 @@ impl Board {
             };
             sleep_until(looked + LOOKS).await;
             if is_answered {
-                heard = ear.ask();
+                heard = ask();
             }
         }
     }
@@ -370,56 +371,14 @@ impl Line {
     }
 }
 
+fn token() -> Option<Token> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).ok().map(|()| Token::from_random(bits))
+}
+
 /// What was made for a language, or is now.
 fn made(all: &[OnceLock<String>], language: Language, make: impl FnOnce() -> String) -> &str {
     all.get(language.place()).map_or("", |place| place.get_or_init(make))
-}
-
-/// The board's place in the hub: a channel on which everything is heard.
-struct Ear {
-    hub: Arc<Hub>,
-    /// None before it is first asked on; and where there were no random bits for one.
-    token: Option<Token>,
-    place: Option<(ChannelId, Option<HoldId>)>,
-}
-
-impl Ear {
-    fn new(hub: Arc<Hub>) -> Ear {
-        let mut bits = [0; 16];
-        let token = getrandom::fill(&mut bits).ok().map(|()| Token::from_random(bits));
-        Ear { hub, token, place: None }
-    }
-
-    /// Asks to be told of news.
-    fn ask(&mut self) -> Result<oneshot::Receiver<Reply>, Option<Shortage>> {
-        let everything = || Some(TagFilter::Everything);
-        let filter =
-            FilterChange { occupation: everything(), room_map: everything(), schedule: everything() };
-        let asks = if self.place.is_some() { Vec::new() } else { vec![Ask::SetFilter(filter)] };
-        let near = self.place.map(|(channel, _)| channel);
-        let poll = Poll { token: self.token.clone().ok_or(None)?, near, asks, origin: None };
-        let (told, heard) = oneshot::channel();
-        self.place = Some(self.hub.listen(poll, Box::new(Told(told)), std::time::Instant::now())?);
-        Ok(heard)
-    }
-}
-
-impl Drop for Ear {
-    fn drop(&mut self) {
-        if let Some((channel, held)) = self.place {
-            self.hub.close(channel, held, std::time::Instant::now());
-        }
-    }
-}
-
-/// What stands in the hub for it.
-struct Told(oneshot::Sender<Reply>);
-
-impl Recipient for Told {
-    fn deliver(self: Box<Self>, reply: Reply) {
-        // It may have looked meanwhile by itself, and asks anew.
-        let _ = self.0.send(reply);
-    }
 }
 
 #[cfg(test)]
