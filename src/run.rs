@@ -3,7 +3,7 @@
 use crate::core::house::House;
 use crate::core::state::Remains;
 use crate::core::version::{Version, Versions};
-use crate::doors::http::Places;
+use crate::doors::http::{Addresses, Places};
 use crate::doors::ingest::Ingest;
 use crate::doors::joyce::Joyce;
 use crate::doors::{Porch, Web, api, events, health, insight, page};
@@ -276,6 +276,7 @@ fn open_doors(
         ),
         terms: doors.web.subscribe(),
         places: Places::new(connections),
+        addresses: Addresses::new(setup.http.crowd.connections_per_address),
         api: api::Api::new(hub.clone(), doors.api.subscribe(), porch.slice.clone()),
         insight: insight::Insight::new(hub.clone(), doors.insight.subscribe()),
         events: events::Events::new(hub.clone(), porch.clone()),

@@ -651,3 +651,19 @@ fn our_own_clients_and_mirrors_speak_tls_and_trust_whom_they_are_told_to() {
     master.set("hg075pc01", "wf");
     until("and what comes", || mirror.whole().occupation["hg075pc01"] == "wf");
 }
+
+#[test]
+fn c10_an_address_has_its_share_of_connections_on_the_plain_and_the_tls_port_together() {
+    let daemon = start(&["http.exempt=[]", "http.connections_per_address=1", "http.wait=50ms"]);
+    let mut plain = daemon.connect();
+    assert_eq!(plain.exchange(&Request::get("/healthz")).status, 200);
+    let mut second = Client::over_tls(daemon.joyce_tls());
+    let refused = second.exchange(&Request::get("/healthz"));
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("as many connections as one may have"), "{refused:?}");
+    drop(plain);
+    let until = Instant::now() + GUARD;
+    while Client::over_tls(daemon.joyce_tls()).exchange(&Request::get("/healthz")).status != 200 {
+        assert!(Instant::now() < until, "{}", daemon.log());
+    }
+}

@@ -203,6 +203,8 @@ pub struct Web {
     pub terms: watch::Receiver<Arc<WebTerms>>,
     /// How many connections there may be.
     pub places: Places,
+    /// And how many of one address.
+    pub addresses: Addresses,
     /// For programs that ask once.
     pub api: api::Api,
     /// For administrators: how rooms were used.
@@ -248,12 +250,11 @@ impl Web {
     /// Accepts and answers until the daemon is to stop, over TLS where that is given.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
         let porch = self.porch.clone();
-        let mut addresses = Addresses::new(self.terms.borrow().shares.connections);
         let limits = || self.terms.borrow().limits.clone();
         let serve = |socket, peer: SocketAddr, place| {
             let counted = self.terms.borrow().shares.counted(peer.ip());
             let own = match counted {
-                Counted::As(origin) => Some(addresses.of(origin)),
+                Counted::As(origin) => Some(self.addresses.of(origin)),
                 Counted::Not | Counted::ByRequest => None,
             };
             self.clone().connection(socket, counted, own, place)

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// The places of a port, which all that listen for it share; or those in memory, of a KiB each.
 #[derive(Debug, Clone)]
@@ -100,23 +100,42 @@ impl Shares {
     }
 }
 
-/// The places of each address that has connections.
+/// The places of each address that has connections: on all listeners of a port together.
 #[derive(Debug)]
-pub struct Addresses {
+pub struct Addresses(watch::Sender<Table>);
+
+impl Addresses {
+    /// So many places each.
+    pub fn new(each: usize) -> Addresses {
+        Addresses(watch::Sender::new(Table::new(each)))
+    }
+
+    /// The places of one.
+    pub fn of(&self, origin: Origin) -> Places {
+        let mut places = None;
+        // Nobody is told of it.
+        self.0.send_if_modified(|table| {
+            places = Some(table.of(origin));
+            false
+        });
+        places.unwrap_or_else(|| Places::new(0))
+    }
+}
+
+#[derive(Debug)]
+struct Table {
     each: usize,
     of: HashMap<Origin, Places>,
     /// How many addresses may be there before those that have left are looked for.
     look_at: usize,
 }
 
-impl Addresses {
-    /// So many places each.
-    pub fn new(each: usize) -> Addresses {
-        Addresses { each, of: HashMap::new(), look_at: 64 }
+impl Table {
+    fn new(each: usize) -> Table {
+        Table { each, of: HashMap::new(), look_at: 64 }
     }
 
-    /// The places of one.
-    pub fn of(&mut self, origin: Origin) -> Places {
+    fn of(&mut self, origin: Origin) -> Places {
         if self.of.len() >= self.look_at {
             let each = self.each;
             self.of.retain(|_, places| !places.all_free(each));
@@ -156,7 +175,7 @@ mod tests {
 
     #[test]
     fn c10_an_address_without_connections_is_forgotten() {
-        let mut addresses = Addresses::new(2);
+        let mut addresses = Table::new(2);
         let kept: Vec<Place> = (1..=10).filter_map(|i| addresses.of(Origin::of(i)).try_take()).collect();
         for i in 0..10_000 {
             assert!(addresses.of(Origin::of(1000 + i)).try_take().is_some());
