@@ -67,19 +67,18 @@ impl Porch {
         const SPARED: Duration = Duration::from_secs(1);
         // Out of descriptors, say: to try again at once would only burn the processor.
         const PAUSE: Duration = Duration::from_millis(100);
-        let mut failing = false;
-        let mut full = false;
+        let (mut failing, mut full) = (None, None);
+        let short = || self.health.conditions.hold(&Condition::DESCRIPTORS_EXHAUSTED);
         let mut sockets = Sockets::default();
         let mut look = looks(limits().idle);
         loop {
             let Some(place) = places.try_take() else {
-                if !full {
+                if full.is_none() {
                     tracing::warn!(
                         "all places for connections are taken; others wait, and idle ones are ended"
                     );
                 }
-                full = true;
-                self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, true);
+                full.get_or_insert_with(short);
                 sockets.end_idle();
                 // Whoever waits longest has the next place, and so this one is given back until then.
                 tokio::select! {
@@ -89,9 +88,7 @@ impl Porch {
                 }
                 continue;
             };
-            if std::mem::take(&mut full) {
-                self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, false);
-            }
+            full = None;
             let accepted = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
@@ -108,9 +105,7 @@ impl Porch {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    if std::mem::take(&mut failing) {
-                        self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, false);
-                    }
+                    failing = None;
                     let session = match tls.as_ref().map(Tls::session).transpose() {
                         Ok(session) => session,
                         Err(error) => {
@@ -125,11 +120,10 @@ impl Porch {
                 // The client left before it was accepted.
                 Err(error) if is_clients(&error) => {}
                 Err(error) => {
-                    if !failing {
+                    if failing.is_none() {
                         tracing::warn!(%error, "cannot accept connections; trying on");
                     }
-                    failing = true;
-                    self.health.conditions.set(&Condition::DESCRIPTORS_EXHAUSTED, true);
+                    failing.get_or_insert_with(short);
                     drop(place);
                     sockets.end_idle();
                     self.shutdown.run_until_cancelled(sleep(PAUSE)).await;

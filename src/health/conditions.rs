@@ -178,22 +178,36 @@ pub struct Noted {
     pub since: SystemTime,
 }
 
-/// The conditions that hold.
+/// The conditions that hold, each with how many hold on to it.
 #[derive(Debug, Default)]
-pub struct Conditions(watch::Sender<BTreeMap<Cow<'static, str>, Noted>>);
+pub struct Conditions(watch::Sender<BTreeMap<Cow<'static, str>, (Noted, usize)>>);
+
+/// Somebody for whom a condition holds, until this is dropped.
+#[derive(Debug)]
+pub struct Holding<'a> {
+    conditions: &'a Conditions,
+    name: Cow<'static, str>,
+}
 
 impl Conditions {
     /// Notes whether a condition holds. Since when it does is the first time that this was said.
     pub fn set(&self, condition: &Condition, holds: bool) {
         self.0.send_if_modified(|held| match (held.contains_key(&condition.name), holds) {
             (false, true) => {
-                let now = Noted { condition: condition.clone(), since: SystemTime::now() };
-                held.insert(condition.name.clone(), now);
+                held.insert(condition.name.clone(), (Noted::now(condition), 0));
                 true
             }
             (true, false) => held.remove(&condition.name).is_some(),
             _ => false,
         });
+    }
+
+    /// Notes a condition that may hold for several, each of whom knows of itself alone: it is over when it is for all.
+    pub fn hold(&self, condition: &Condition) -> Holding<'_> {
+        self.0.send_modify(|held| {
+            held.entry(condition.name.clone()).or_insert_with(|| (Noted::now(condition), 0)).1 += 1;
+        });
+        Holding { conditions: self, name: condition.name.clone() }
     }
 
     /// Ends all whose names begin so: what they were about is no more.
@@ -203,7 +217,26 @@ impl Conditions {
 
     /// Those that hold, by their names.
     pub fn all(&self) -> Vec<Noted> {
-        self.0.borrow().values().cloned().collect()
+        self.0.borrow().values().map(|(noted, _)| noted.clone()).collect()
+    }
+}
+
+impl Noted {
+    fn now(condition: &Condition) -> Noted {
+        Noted { condition: condition.clone(), since: SystemTime::now() }
+    }
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        self.conditions.0.send_modify(|held| {
+            if let Some((_, holders)) = held.get_mut(&self.name) {
+                *holders = holders.saturating_sub(1);
+                if *holders == 0 {
+                    held.remove(&self.name);
+                }
+            }
+        });
     }
 }
 
@@ -227,6 +260,18 @@ mod tests {
         assert_eq!(names(&conditions), ["stopping", "timetable_2_failed"]);
         conditions.forget("timetable_");
         conditions.set(&Condition::STOPPING, false);
+        assert!(conditions.all().is_empty());
+    }
+
+    #[test]
+    fn what_holds_for_several_is_over_when_it_is_for_all() {
+        let conditions = Conditions::default();
+        let one = conditions.hold(&Condition::DESCRIPTORS_EXHAUSTED);
+        let first = conditions.all();
+        let other = conditions.hold(&Condition::DESCRIPTORS_EXHAUSTED);
+        drop(one);
+        assert_eq!(conditions.all(), first, "and since then");
+        drop(other);
         assert!(conditions.all().is_empty());
     }
 }

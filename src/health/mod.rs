@@ -10,7 +10,7 @@ mod feeds;
 mod timings;
 
 pub use abort::abort;
-pub use conditions::{Condition, Conditions, Kind, Noted};
+pub use conditions::{Condition, Conditions, Holding, Kind, Noted};
 pub use counts::{Count, Counts, Pushed, Refusal, Refusals};
 pub use feeds::Feeds;
 pub use timings::{Timed, Timings};

@@ -107,6 +107,34 @@ fn o4_that_all_places_for_connections_are_taken_is_told_until_one_is_free() {
 }
 
 #[test]
+fn o4_that_one_port_has_places_again_does_not_end_what_is_told_of_the_other() {
+    let daemon = Daemon::start(&["http.max_connections=3", "push.max_connections=1", "push.timeout=30s"]);
+    // One whose body is to come, and as many that wait as are accepted.
+    let mut pushing = [(); 18].map(|()| daemon.connect_push());
+    for client in &mut pushing {
+        client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{");
+    }
+    wait_for(&daemon, &["descriptors_exhausted"]);
+    let mut held = [(); 2].map(|()| Channel::with_filter(&daemon, &Value::Null));
+    for channel in &mut held {
+        channel.send(&json!([]));
+    }
+    let mut asking = daemon.connect();
+    let question = Request::get("/readyz").header("Accept", "application/json");
+    assert_eq!(names(&asking.exchange(&question)), ["descriptors_exhausted"]);
+    let until = Instant::now() + GUARD;
+    while daemon.log().matches("all places for connections are taken").count() < 2 {
+        assert!(Instant::now() < until, "{}", daemon.log());
+        assert_eq!(asking.exchange(&question).status, 200);
+    }
+    drop(held);
+    // Who is answered has a place, and there is one left.
+    assert_eq!(names(&ready(&daemon)), ["descriptors_exhausted"], "the push port has none still");
+    drop(pushing);
+    wait_for(&daemon, &[]);
+}
+
+#[test]
 fn d4_a_history_that_was_put_aside_is_told_until_it_is_moved_away() {
     let mut daemon = Daemon::start(&[]);
     daemon.set("hg075pc01", "wu");
