@@ -136,7 +136,11 @@ pub async fn run(
     let porch = shutdown::porch(shutdown, &hub);
     let control = control::open(&setup, &listeners, &porch, reloads.handle()).await?;
     let timetables_shown = setup.has_schedule();
-    let mut master = master.map(|master| if timetables_shown { master.without_schedule() } else { master });
+    let zone = watch::Sender::new(setup.timezone);
+    let mut master = master.map(|master| {
+        let master = master.in_days_of(zone.subscribe());
+        if timetables_shown { master.without_schedule() } else { master }
+    });
     if let Some(master) = &mut master {
         master.recall(&hub, Utc::now()).await;
     }
@@ -148,7 +152,7 @@ pub async fn run(
         porch.tasks.spawn(master::run(master, hub.clone(), Utc::now, porch.shutdown.clone()));
     }
 
-    let running = Running { setup, hub: hub.clone(), doors, certificates, timetables, plans };
+    let running = Running { setup, hub: hub.clone(), doors, certificates, timetables, plans, zone };
     porch.tasks.spawn(reload::serve(reloads, running, porch.shutdown.clone()));
 
     let clock = tokio::spawn({

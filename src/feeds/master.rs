@@ -25,6 +25,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::client::{BadAddress, Pace};
@@ -51,7 +52,7 @@ pub struct Plan {
     pace: Pace,
     stale: Duration,
     takes_schedule: bool,
-    zone: Tz,
+    zone: watch::Receiver<Tz>,
     keeps: Option<PathBuf>,
     recalled: Option<Words>,
 }
@@ -80,15 +81,15 @@ impl Plan {
             pace,
             stale,
             takes_schedule: true,
-            zone: Tz::UTC,
+            zone: watch::Sender::new(Tz::UTC).subscribe(),
             keeps: None,
             recalled: None,
         })
     }
 
-    /// The same, where a day begins at midnight in `zone`: reservations are those of a day.
+    /// The same, where a day begins at midnight in `zone`, which may become another: reservations are those of a day.
     #[must_use]
-    pub fn in_days_of(self, zone: Tz) -> Plan {
+    pub fn in_days_of(self, zone: watch::Receiver<Tz>) -> Plan {
         Plan { zone, ..self }
     }
 
@@ -118,7 +119,7 @@ impl Plan {
     }
 
     fn day(&self, now: DateTime<Utc>) -> NaiveDate {
-        now.with_timezone(&self.zone).date_naive()
+        now.with_timezone(&*self.zone.borrow()).date_naive()
     }
 
     /// The same, but for what is reserved: the setup has timetables of its own.

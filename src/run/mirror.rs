@@ -11,8 +11,7 @@ pub(crate) fn plan(setup: &Setup) -> Result<Option<Plan>, BadAddress> {
     let Some(mirror) = &setup.mirror else { return Ok(None) };
     let pace = Pace { least: mirror.retry, most: mirror.retry_most };
     let (master, source) = (mirror.master.as_str(), mirror.source.clone());
-    let plan = Plan::new(master, mirror.ca.as_deref(), source, mirror.timeout, pace, mirror.stale)?
-        .in_days_of(setup.timezone);
+    let plan = Plan::new(master, mirror.ca.as_deref(), source, mirror.timeout, pace, mirror.stale)?;
     if !setup.history.enabled {
         return Ok(Some(plan));
     }

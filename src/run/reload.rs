@@ -12,6 +12,7 @@ use crate::doors::http::certificate::{BadPair, Fresh};
 use crate::feeds::timetable::task;
 use crate::hub::Hub;
 use crate::setup::{Difference, Log, Setup, SetupError};
+use chrono_tz::Tz;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -154,6 +155,8 @@ pub(super) struct Running {
     /// Its timetables, and who is told of others.
     pub(super) timetables: task::Plan,
     pub(super) plans: watch::Sender<Option<task::Plan>>,
+    /// In whose days the reservations of a master are.
+    pub(super) zone: watch::Sender<Tz>,
 }
 
 /// Serves the orders until `shutdown`.
@@ -235,6 +238,7 @@ impl Running {
         let refused = take_certificates(loaded.certificates, &mut difference);
         self.hub.count_history(setup.timezone, setup.history.keep);
         self.doors.set(&setup);
+        self.zone.send_replace(setup.timezone);
         let (plan, terms) = (terms::plan(&setup), terms::house(&setup));
         let (change, deliveries) = self.hub.reload(plan, terms, place, Instant::now());
         let told = deliveries.len();
@@ -321,6 +325,7 @@ mod tests {
             doors: Doors::of(&old),
             timetables: timetables::plan(&old),
             plans: watch::Sender::new(None),
+            zone: watch::Sender::new(old.timezone),
             setup: old,
         };
         let (reload, reloads) = reloads(move || Ok(new.clone()), |_| Ok(()));

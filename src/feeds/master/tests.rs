@@ -51,11 +51,13 @@ async fn master(bodies: Vec<String>) -> (String, Arc<AtomicUsize>) {
     (address, asked)
 }
 
-fn plan(address: &str) -> Plan {
+fn plan(address: &str) -> (Plan, watch::Sender<Tz>) {
     let pace = Pace { least: Duration::from_millis(5), most: Duration::from_millis(20) };
     let source = Source::parse("mirror").unwrap();
     let minute = Duration::from_secs(60);
-    Plan::new(address, None, source, minute, pace, minute).unwrap().in_days_of(chrono_tz::Europe::Amsterdam)
+    let zone = watch::Sender::new(Tz::Europe__Amsterdam);
+    let plan = Plan::new(address, None, source, minute, pace, minute).unwrap();
+    (plan.in_days_of(zone.subscribe()), zone)
 }
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -74,12 +76,30 @@ async fn k1_while_the_master_is_away_its_reservations_end_with_their_day() {
     static NOW: AtomicI64 = AtomicI64::new(1_795_471_200);
     let clock: Clock = || DateTime::from_timestamp(NOW.load(Ordering::SeqCst), 0).unwrap();
     assert_eq!(clock().to_rfc3339(), "2026-11-23T22:00:00+00:00");
+    assert_end_with_their_day(clock, |_| {
+        NOW.fetch_add(2 * 3_600, Ordering::SeqCst);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn k1_the_day_of_a_masters_reservations_is_that_of_the_zone_that_counts_now() {
+    let clock: Clock = || DateTime::from_timestamp(1_795_471_200, 0).unwrap();
+    assert_end_with_their_day(clock, |zone| {
+        zone.send_replace(Tz::Asia__Tokyo);
+    })
+    .await;
+}
+
+/// Follows a master that tells of a reservation and then is away, until `end` makes the day another.
+async fn assert_end_with_their_day(clock: Clock, end: impl FnOnce(&watch::Sender<Tz>)) {
     let says = r#"["t",[{"type":"welcome","protocols":[1]},
         {"type":"roomMap","version":1,"roomMap":{"a":["A",[]]}},
         {"type":"schedule","version":1,"schedule":{"a":[[[9,0],[10,0],"Monday"]]}}],[]]"#;
     let (address, asked) = master(vec![says.into()]).await;
     let (hub, shutdown) = (hub(), CancellationToken::new());
-    let following = tokio::spawn(run(plan(&address), hub.clone(), clock, shutdown.clone()));
+    let (plan, zone) = plan(&address);
+    let following = tokio::spawn(run(plan, hub.clone(), clock, shutdown.clone()));
     let reserved = || {
         let snapshot = hub.snapshot();
         snapshot.room("a").is_some_and(|room| !room.schedule().is_empty())
@@ -88,7 +108,7 @@ async fn k1_while_the_master_is_away_its_reservations_end_with_their_day() {
     // It is away by now, and was asked again: the last state is served.
     until("it was asked again", || asked.load(Ordering::SeqCst) > 3).await;
     assert!(reserved());
-    NOW.fetch_add(2 * 3_600, Ordering::SeqCst);
+    end(&zone);
     until("nothing is reserved", || !reserved()).await;
     assert!(hub.snapshot().room("a").is_some(), "rooms are of no day");
     shutdown.cancel();
