@@ -271,13 +271,7 @@ fn open_doors(
     let doors = Doors::of(setup);
     let web = Arc::new(Web {
         joyce: Arc::new(Joyce::new(hub.clone(), &setup.http.path, unsent, porch.clone())),
-        health: health::Probes::new(
-            hub.clone(),
-            health::Terms {
-                allow: setup.metrics.allow.clone(),
-                trusted_proxies: setup.metrics.trusted_proxies.clone(),
-            },
-        ),
+        health: health::Probes::new(hub.clone(), doors.health.subscribe()),
         terms: doors.web.subscribe(),
         places: Places::new(connections),
         addresses: Addresses::new(setup.http.crowd.connections_per_address),

@@ -292,6 +292,22 @@ fn who_may_push_changes_at_once_on_open_connections_too() {
 }
 
 #[test]
+fn who_may_see_figures_changes_at_once() {
+    let mut daemon = campus();
+    let mut scraping = daemon.connect();
+    let figures = Request::get("/metrics");
+    assert_eq!(scraping.exchange(&figures).status, 200);
+    let elsewhere = setup(&ROOMS, &RULES, "[metrics]\nallow = [\"192.0.2.7\"]\n");
+    let what = reload_with(&mut daemon, &elsewhere);
+    assert!(what.contains("metrics.allow") && !what.contains("at the next start"), "{what}");
+    assert_eq!(scraping.exchange(&figures).status, 403);
+    let behind =
+        format!("{elsewhere}\n").replace("[metrics]", "[metrics]\ntrusted_proxies = [\"127.0.0.1\"]");
+    assert!(reload_with(&mut daemon, &behind).contains("metrics.trusted_proxies"));
+    assert_eq!(scraping.exchange(&figures.header("X-Forwarded-For", "192.0.2.7")).status, 200);
+}
+
+#[test]
 fn limits_and_times_change_for_what_comes_and_the_rest_is_named() {
     let mut daemon = campus();
     let long = "x".repeat(2_000);

@@ -5,7 +5,7 @@ use crate::core::house::Terms;
 use crate::core::origins::Share;
 use crate::core::state::{Growth, Plan};
 use crate::doors::http::{Limits, Patience, Places, Shares};
-use crate::doors::{WebTerms, api, ingest, insight, page};
+use crate::doors::{WebTerms, api, health, ingest, insight, page};
 use crate::setup::{PushToken, Setup};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ pub(super) struct Doors {
     pub(super) api: watch::Sender<Arc<api::Terms>>,
     pub(super) page: watch::Sender<Arc<page::Terms>>,
     pub(super) insight: watch::Sender<Arc<insight::Terms>>,
+    pub(super) health: watch::Sender<Arc<health::Terms>>,
     /// What bodies on their way to the web port may take: those of one setup and of the next together.
     bodies: Places,
 }
@@ -34,6 +35,7 @@ impl Doors {
             api: watch::Sender::new(Arc::new(seats(setup))),
             page: watch::Sender::new(Arc::new(page(setup))),
             insight: watch::Sender::new(Arc::new(insight(setup))),
+            health: watch::Sender::new(Arc::new(health(setup))),
             bodies,
         }
     }
@@ -45,6 +47,7 @@ impl Doors {
         self.api.send_replace(Arc::new(seats(setup)));
         self.page.send_replace(Arc::new(page(setup)));
         self.insight.send_replace(Arc::new(insight(setup)));
+        self.health.send_replace(Arc::new(health(setup)));
     }
 }
 
@@ -116,6 +119,11 @@ fn insight(setup: &Setup) -> insight::Terms {
         tokens: insight.tokens,
         zone: setup.timezone,
     }
+}
+
+fn health(setup: &Setup) -> health::Terms {
+    let metrics = setup.metrics.clone();
+    health::Terms { allow: metrics.allow, trusted_proxies: metrics.trusted_proxies }
 }
 
 fn push(setup: &Setup) -> ingest::Terms {

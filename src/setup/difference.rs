@@ -73,7 +73,7 @@ impl Setup {
         table!(differ, "limits", *limits, new.limits, Limits, later: [bodies, unsent],
             now: [pcs, rooms, sources]);
         table!(differ, "log", *log, new.log, Log, later: [format], now: [level]);
-        table!(differ, "metrics", *metrics, new.metrics, Metrics, later: [allow, trusted_proxies], now: []);
+        table!(differ, "metrics", *metrics, new.metrics, Metrics, later: [], now: [allow, trusted_proxies]);
         table!(differ, "insight", *insight, new.insight, Insight,
             later: [], now: [allow, trusted_proxies, hosts, tokens]);
         table!(differ, "control", *control, new.control, Control, later: [socket], now: []);

@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 
 /// How long the state may be busy before the daemon counts as stuck. It is for microseconds; and whoever asks gives
 /// up after a second or more.
@@ -59,13 +60,14 @@ impl Page {
 /// The door.
 pub struct Probes {
     hub: Arc<Hub>,
-    terms: Terms,
+    /// Asked for every request: they may change while the daemon runs.
+    terms: watch::Receiver<Arc<Terms>>,
     registry: Registry,
 }
 
 impl Probes {
     /// A door with these terms.
-    pub fn new(hub: Arc<Hub>, terms: Terms) -> Probes {
+    pub fn new(hub: Arc<Hub>, terms: watch::Receiver<Arc<Terms>>) -> Probes {
         let registry = metrics::registry(hub.clone());
         Probes { hub, terms, registry }
     }
@@ -110,8 +112,9 @@ impl Probes {
         // A page that was made to look like one of this host's (DNS rebinding) asks from its reader's address.
         let is_page = headers.contains_key(header::ORIGIN)
             || headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() != b"none");
-        let from = source(peer, headers, &self.terms.trusted_proxies);
-        !is_page && from.is_ok_and(|from| contains(&self.terms.allow, from))
+        let terms = self.terms.borrow();
+        let from = source(peer, headers, &terms.trusted_proxies);
+        !is_page && from.is_ok_and(|from| contains(&terms.allow, from))
     }
 
     fn metrics(&self) -> Response {
