@@ -8,6 +8,7 @@ use crate::core::page::{Page, PageQuery};
 use crate::core::source::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, params};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -43,10 +44,18 @@ pub(super) type Query = Box<dyn FnOnce(rusqlite::Result<&Connection>) -> bool + 
 pub(super) fn run(mut reader: Reader, mut requests: mpsc::Receiver<Request>) {
     reader.begin();
     while let Some(request) = requests.blocking_recv() {
-        if let Some(done) = reader.serve(request) {
-            drop(reader);
-            let _ = done.send(());
-            return;
+        match panic::catch_unwind(AssertUnwindSafe(|| reader.serve(request))) {
+            Ok(None) => {}
+            Ok(Some(done)) => {
+                drop(reader);
+                let _ = done.send(());
+                return;
+            }
+            // Who asked for it is told that it failed, and others are answered on (faults.md O5).
+            Err(_) => {
+                tracing::error!("a read of the history has panicked, by a defect of tkbd");
+                reader.connection = None;
+            }
         }
     }
 }
@@ -175,6 +184,20 @@ pub(super) fn update_of(row: &Row<'_>, pc: String, source: String) -> rusqlite::
 mod tests {
     use super::super::tests::{Dir, open_at};
     use super::*;
+
+    #[tokio::test]
+    async fn o5_a_panic_of_a_read_ends_that_one_and_the_next_is_answered() {
+        let dir = Dir::new();
+        let (history, _) = open_at(&dir.path()).unwrap();
+        let (_answer, panics) = oneshot::channel::<()>();
+        let query: Query = Box::new(move |_| {
+            let _answer = _answer;
+            panic!("this read panics, as it is to")
+        });
+        assert!(history.0.as_ref().unwrap().reads.send(Request::Insight(query)).await.is_ok());
+        assert!(panics.await.is_err(), "it is told");
+        assert!(history.updates(HistoricRange { offset: 0, count: 9 }).await.unwrap().is_empty());
+    }
 
     #[test]
     fn d9_a_read_that_takes_too_long_is_ended() {

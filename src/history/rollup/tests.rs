@@ -486,6 +486,35 @@ async fn a_history_that_cannot_be_counted_is_a_trouble_and_takes_pushes_on() {
 }
 
 #[tokio::test]
+async fn o5_a_panic_of_what_counts_is_told_and_it_counts_on() {
+    let dir = Dir::new();
+    let (history, restored): (History, _) = open(&Options::at(&dir.path())).unwrap();
+    let record = Record::Push {
+        versions: restored.versions,
+        at: Timestamp(Clock::System.now().0 - 3_600),
+        source: Source::parse("test").unwrap(),
+        states: [(pc(1), USED)].into(),
+    };
+    history.reserve().unwrap().record(record).durable().await.unwrap();
+    let until = async |is_told: bool| {
+        let waiting = async {
+            while history.status().troubles.is_empty() == is_told {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap();
+    };
+    let rooms: Rooms = Arc::new(|| panic!("nobody knows where PCs are, as it is to be"));
+    history.count(Counting { rooms, ..counting(None) });
+    until(true).await;
+    assert!(matches!(history.status().troubles[..], [Trouble::Uncounted { .. }]));
+    history.count(counting(None));
+    until(false).await;
+    assert_eq!(history.insight().counted().await.unwrap().behind, 0);
+    history.close(restored.versions, DIGESTS).await.unwrap();
+}
+
+#[tokio::test]
 async fn d4_a_salvaged_history_keeps_what_was_counted_of_rows_that_are_no_more() {
     let day = 86_400;
     let rows: Vec<Told> =
