@@ -2,11 +2,13 @@
 
 use super::filter::{PageQuery, system_code};
 use super::language::Language;
+use super::overview::Shown;
 use super::texts::{Texts, fill};
 use crate::core::schedule::TimeOfDay;
 use crate::wire::api::clock;
 use chrono::{DateTime, Timelike};
 use chrono_tz::Tz;
+use std::borrow::Cow;
 
 /// What all views are given.
 #[derive(Debug, Clone)]
@@ -75,6 +77,17 @@ impl Frame {
     pub fn in_language(&self, language: &Language) -> String {
         let query = PageQuery { language: Some(*language), ..self.query.clone() };
         format!("{}{}", self.path, query.text())
+    }
+
+    /// A row as it stands in the view: its link keeps the language where that was chosen. Rows are made once for all readers
+    /// of a language, most of whom have not.
+    pub fn row<'a>(&self, shown: &Shown<'a>) -> Cow<'a, str> {
+        if self.query.language.is_none() {
+            return shown.html.into();
+        }
+        let path = format!("/rooms/{}", shown.row.key);
+        let link = |to: &str| format!("<a href={to}>");
+        shown.html.replacen(&link(&path), &link(&self.link(&path)), 1).into()
     }
 
     /// Where a link of the view leads to, with its language where that was chosen.

@@ -27,8 +27,8 @@ pub struct Shown<'a> {
 /// The room that can be used first.
 #[derive(Debug)]
 pub(super) struct Soonest<'a> {
-    /// Its key.
-    pub(super) key: &'a str,
+    /// The path of its page.
+    pub(super) path: String,
     /// What people call it.
     pub(super) name: &'a str,
     /// What says when.
@@ -69,7 +69,7 @@ impl<'a> Choice<'a> {
         let soonest =
             with_seats.filter_map(opens).min_by(|(a, at), (b, bt)| (at, &a.find).cmp(&(bt, &b.find)));
         let soonest = soonest.map(|(row, at)| Soonest {
-            key: row.key.as_str(),
+            path: format!("/rooms/{}", row.key),
             name: row.called(frame.language),
             text: fill(frame.texts().soonest, &[("time", &clock(at))]),
         });

@@ -103,6 +103,105 @@ fn who_thinks_better_of_it_is_not_told() {
 }
 
 #[test]
+fn who_has_searched_waits_for_the_rooms_that_were_found_and_for_no_other() {
+    let site = crowded();
+    let browser = Browser::at(&site.url());
+    may_notify(&browser, true);
+    // Both are found, and the second is told of.
+    ask(&browser, "/?q=CROWDED&minutes=1");
+    let wishes = browser.text("localStorage.getItem('tkbd-wishes')");
+    assert!(wishes.contains(";room:full;minutes:1") && wishes.contains(";room:more;minutes:1"), "{wishes}");
+    site.daemon.set(&pc("more", 1), "lf");
+    browser.until("it is told", &format!("{SHOWN}.then(all => all.length && all[0].includes('Another'))"));
+    // Who was too late waits for both again.
+    site.daemon.set(&pc("more", 1), "lu");
+    browser.click("#alert button");
+    browser.until("two wishes", "JSON.parse(localStorage.getItem('tkbd-wishes'))?.length === 2");
+    browser.click("#alert button");
+    // One of them is found; elsewhere there is a seat.
+    ask(&browser, "/?q=another");
+    let wishes = browser.text("localStorage.getItem('tkbd-wishes')");
+    assert!(wishes.ends_with(";room:more\"]"), "{wishes}");
+}
+
+#[test]
+fn where_a_search_finds_more_rooms_than_one_can_wait_for_or_none_nothing_is_offered() {
+    let rooms = (0..9).map(|n| Room::new(&format!("r{n}"), &format!("Crowded {n}"), &[]).with(0, 0, 0, 1));
+    let site = Site::of(rooms.collect());
+    let browser = Browser::at(&site.url());
+    let tell = "document.getElementById('tell').checkVisibility()";
+    for (query, is_offered) in [("", true), ("q=crowded", false), ("q=8", true), ("q=nowhere", false)] {
+        browser.go(&format!("/?{query}"));
+        until_live(&browser);
+        // What is seldom needed has been asked for, and this is done with it.
+        browser.until("as it is to be", &format!("{tell} === {is_offered} && performance.getEntriesByName(document.querySelector('[src$=\"overview.js\"]').src.replace('overview', 'rarely')).length"));
+        browser.run("window.until = performance.now() + 300", &[]);
+        browser.until("a moment", "performance.now() > window.until");
+        assert_eq!(browser.is(tell), is_offered, "{query}");
+    }
+}
+
+/// The alert as a script of the page has it; a module is loaded once.
+const ALERT: &str = "import(document.querySelector('script[src]').src.replace(/[\\w-]+\\.js$/, 'alert.js'))";
+
+#[test]
+fn what_is_read_aloud_is_said_once_however_often_the_stream_begins_anew() {
+    let mut site = crowded();
+    let browser = Browser::at(&site.url());
+    may_notify(&browser, true);
+    ask(&browser, "/rooms/full");
+    browser.run(
+        "window.said = 0;
+         new MutationObserver((all) => (window.said += all.length)).observe(document.getElementById('alert'),
+             {subtree: true, childList: true, characterData: true, attributes: true});",
+        &[],
+    );
+    for _ in 0..2 {
+        browser.requested();
+        site.daemon.restart();
+        browser.until_told("wish", "waits");
+    }
+    browser.until("it waits", &format!("{ALERT}.then(() => true)"));
+    assert_eq!(browser.value("window.said"), json!(0));
+}
+
+#[test]
+fn a_refusal_stays_until_that_wish_waits_and_can_be_taken_back() {
+    let site = crowded();
+    let browser = Browser::at(&site.url());
+    may_notify(&browser, true);
+    ask(&browser, "/rooms/full");
+    let wish = browser.value("JSON.parse(localStorage.getItem('tkbd-wishes'))[0]");
+    let hear = |wish: &Value, more: &Value| {
+        let mut message = json!({"type": "wish", "wish": wish});
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        browser.value(&format!("{ALERT}.then(alert => (alert.hear({message}), true))"));
+    };
+    let said = || browser.text("document.querySelector('#alert p').textContent");
+    let waits = said();
+    let refused = json!({"state": "refused", "reason": "full", "text": "Too many."});
+    hear(&wish, &refused);
+    hear(&json!("another"), &json!({"state": "waits"}));
+    assert_eq!(said(), "Too many.", "what another wish comes to does not hide it");
+    hear(&wish, &json!({"state": "waits"}));
+    assert_eq!(said(), waits);
+    hear(&wish, &refused);
+    browser.click("#alert button");
+    browser.until("nothing is waited for", "!document.getElementById('alert').checkVisibility()");
+    assert_eq!(browser.text("localStorage.getItem('tkbd-wishes') ?? ''"), "");
+    // What is none of ours is dropped, and why stays to be read.
+    ask(&browser, "/rooms/full");
+    let wish = browser.value("JSON.parse(localStorage.getItem('tkbd-wishes'))[0]");
+    hear(&wish, &json!({"state": "refused", "reason": "form", "text": "Unclear."}));
+    assert_eq!(
+        (said().as_str(), browser.text("localStorage.getItem('tkbd-wishes') ?? ''").as_str()),
+        ("Unclear.", "")
+    );
+    browser.click("#alert button");
+    browser.until("it is closed", "!document.getElementById('alert').checkVisibility()");
+}
+
+#[test]
 fn a_browser_that_came_second_is_told_when_the_first_has_not_come() {
     let site = crowded();
     let mut first = Waiter::of(&site, "the-first-who-waits", "room:full");

@@ -2,6 +2,7 @@
 // or by a banner where that is refused.
 
 import { renew, wishes } from './live.js';
+import { lang } from './texts.js';
 
 const KEPT = 'tkbd-wishes';
 // After so long a server that had no room for a wish is asked again.
@@ -11,7 +12,8 @@ const place = document.getElementById('alert');
 const words = place.dataset;
 const tell = document.getElementById('tell');
 const told = new Set();
-let isWaiting;
+// Whether it waits, for what it did last, and what of that was refused.
+let isWaiting, asked = [], refused, later;
 
 // Another tab wished, or took it back. What was told here stays.
 addEventListener('storage', ({ key }) => key === KEPT && (isWaiting || wishes().length) && show());
@@ -25,47 +27,63 @@ const draw = () =>
     .replaceAll('/', '_')
     .replaceAll('=', '');
 
-// Wants a seat: of a room, or as the filters say it.
-export async function ask(query) {
-  const tags = query.getAll('tag').slice(0, 8);
-  const [room, system, minutes] = ['room', 'system', 'minutes'].map((name) => query.get(name));
-  const fields = { room, tag: tags.join(), system, minutes };
-  add(Object.entries(fields).filter(([, value]) => value).map(([name, value]) => `;${name}:${value}`).join(''));
+// Wants a seat: in one of these rooms, or as the filters say it.
+export async function ask(query, keys) {
+  const field = (name, value) => (value ? `;${name}:${value}` : '');
+  const how = ['system', 'minutes'].map((name) => field(name, query.get(name))).join('');
+  const places = keys ? keys.map((key) => field('room', key)) : [field('tag', query.getAll('tag').slice(0, 8).join())];
+  add(places.map((place) => place + how));
   // Only at a click is it polite to ask, and browsers allow it only then.
   if (self.Notification?.permission === 'default') await Notification.requestPermission();
 }
 
-// Says that there are wishes, and lets them be taken back.
+// Says that there are wishes, or why there is none, and lets them be taken back.
 export function show() {
-  tell.hidden = isWaiting = wishes().length > 0;
-  place.hidden = !isWaiting;
-  if (isWaiting) say(words.waits, button(words.stop, () => (keep([]), show())));
+  const list = wishes();
+  tell.hidden = isWaiting = list.length > 0;
+  if (isWaiting) asked = list;
+  // It was to be tried again, and is not any more.
+  else if (refused?.reason === 'full') refused = undefined;
+  place.hidden = !isWaiting && !refused;
+  if (!place.hidden) say(refused?.text ?? words.waits, button(isWaiting ? words.stop : words.close, stop));
+}
+
+function stop() {
+  refused = undefined;
+  if (isWaiting) keep([]);
+  show();
 }
 
 export function hear(message) {
-  if (message.type === 'seat') return seat(message);
-  if (message.state === 'waits') return show();
-  // It is refused.
-  if (message.reason === 'full') setTimeout(renew, LATER);
-  else keep(wishes().filter((wish) => wish !== message.wish));
-  say(message.text);
+  const { type, wish, state, reason } = message;
+  if (type === 'seat') return seat(message);
+  if (state !== 'waits') {
+    refused = message;
+    clearTimeout(later);
+    if (reason === 'full') later = setTimeout(renew, LATER);
+    else keep(wishes().filter((one) => one !== wish));
+  } else if (refused?.wish === wish) refused = undefined;
+  show();
 }
 
 function seat({ wish, key, title, text }) {
-  const [token, ...fields] = wish.split(';');
+  const [token] = wish.split(';');
   // Each tab is told; what one has forgotten is not brought back by another.
   if (told.has(token)) return;
   told.add(token);
   isWaiting = false;
-  const isFirst = wishes().some((one) => one.startsWith(token));
+  refused = undefined;
+  const isOf = (one) => one.startsWith(token);
+  const isFirst = wishes().some(isOf);
+  const all = asked.some(isOf) ? asked : [wish];
   if (isFirst) keep([]);
-  const lang = new URLSearchParams(location.search).get('lang');
-  const url = `/rooms/${key}${lang ? `?lang=${lang}` : ''}`;
+  const url = `/rooms/${key}${lang}`;
   const link = document.createElement('a');
   link.href = url;
   link.textContent = title;
-  const again = button(words.again, () => add(fields.map((field) => `;${field}`).join('')));
+  const again = button(words.again, () => add(all.map((one) => one.slice(token.length))));
   say([link, ` ${text}`], again, button(words.close, () => (place.hidden = true)));
+  place.hidden = false;
   if (!isFirst || self.Notification?.permission !== 'granted') return;
   notify(title, { body: text, tag: 'tkbd-seat', data: { url }, requireInteraction: true });
 }
@@ -77,9 +95,11 @@ async function notify(title, options) {
   new Notification(title, options).onclick = () => location.assign(options.data.url);
 }
 
+// All of one list; with the first that is told all are done.
 function add(fields) {
-  const wish = token() + fields;
-  if (!wishes().includes(wish)) keep([...wishes(), wish]);
+  const own = token();
+  refused = undefined;
+  keep([...new Set([...wishes(), ...fields.map((one) => own + one)])]);
   show();
 }
 
@@ -92,8 +112,9 @@ function keep(list) {
 function say(text, ...buttons) {
   const line = document.createElement('p');
   line.append(...[text].flat());
-  place.replaceChildren(line, ...buttons);
-  place.hidden = false;
+  const said = [line, ...buttons];
+  // What is set is read aloud, and each stream says again that it waits.
+  if (said.map((one) => one.textContent).join('') !== place.textContent) place.replaceChildren(...said);
 }
 
 function button(text, act) {

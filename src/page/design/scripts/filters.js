@@ -16,15 +16,17 @@ export function filter(query, now) {
   const tags = query.getAll('tag').join().split(',').map((tag) => tag.trim()).filter((tag) => /^[\w.-]{1,64}$/.test(tag));
   const system = ['linux', 'windows'].find((one) => one === last('system').toLowerCase());
   const least = /^\d+$/.test(last('minutes')) && last('minutes') <= 1440 ? +last('minutes') : 0;
-  const words = fold(last('q').slice(0, 100)).split(/\s+/);
-  const fits = (room) =>
+  const words = fold(last('q').slice(0, 100)).trim().split(/\s+/);
+  const isThere = (room) =>
     (!tags.length || JSON.parse(room.tags).some((tag) => tags.includes(tag))) &&
-    (!system || room[system] > 0) &&
     words.every((word) => room.find.includes(word));
+  const fits = (room) => isThere(room) && (!system || room[system] > 0);
   const lasts = ({ state, until }) => state === 'open' && (!until || minutes(until) - minutes(now) >= least);
   return {
     system,
     fits,
+    // Where it was searched.
+    sought: words[0] && isThere,
     passes: (room) => fits(room) && (!least || lasts(room)),
     seats: (room) => (system && room.usable > 0 ? +room[system] : +room.usable),
   };

@@ -14,22 +14,25 @@ const alerts = () => import('./alert.js');
 const hear = async (message) => (await alerts()).hear(message);
 // By the server's clock: that of a phone may be wrong.
 let now = find('link').dataset.time.slice(11, 16);
-let free;
+let free, keys;
 
 const on = {
   link,
   rows: (news) => (put(news.rows, news.all), refresh()),
   hello: async ({ page }) => page === body.dataset.page || (await import('./reload.js')).reload(page),
-  beat: ({ time }) => now === time || ((now = time), refresh()),
+  beat: ({ time }) => now === time || ((now = time), refresh(), document.hidden || keep()),
   seat: tell && hear,
   wish: tell && hear,
 };
+
+// A worker keeps what it is asked for, so that offline the last state is shown; not that of a frame.
+const keep = () => self === top && navigator.serviceWorker?.controller && fetch(location.href, { headers: { accept: 'text/html' } }).catch(() => {});
 
 // What is asked for stands in the address, which may hold more than can be chosen.
 let query = new URLSearchParams(location.search);
 
 async function refresh() {
-  const { system, fits, passes, seats } = filter(query, now);
+  const { system, fits, passes, seats, sought } = filter(query, now);
   show(passes, system);
   const shown = rows().filter((row) => !row.hidden);
   const counts = shown.map((row) => seats(row.dataset)).filter(Boolean);
@@ -37,9 +40,12 @@ async function refresh() {
   say(free, counts.length);
   none.hidden = shown.length;
   soonest.hidden = true;
-  if (tell) tell.hidden = free || wishes().length;
-  const { sayFirst } = free || (await rarely());
-  if (!free) sayFirst(soonest, fits);
+  const rare = free || (await rarely());
+  if (!free) {
+    rare.sayFirst(soonest, fits);
+    keys = sought && rare.sought(sought);
+  }
+  if (tell) tell.hidden = free || wishes().length || keys === false;
 }
 
 function say(seats, rooms) {
@@ -64,7 +70,8 @@ form?.addEventListener('submit', (event) => event.preventDefault());
 // What a filter finds is read aloud to who filters; what is pushed all day is not.
 form?.addEventListener('focusin', () => (answer.ariaLive = 'polite'));
 form?.addEventListener('focusout', () => (answer.ariaLive = 'off'));
-tell?.addEventListener('click', async () => (await alerts()).ask(query));
+tell?.addEventListener('click', async () => (await alerts()).ask(query, keys));
+document.addEventListener('visibilitychange', () => document.hidden && keep());
 navigator.serviceWorker?.register('/worker.js');
 if (wishes().length) (await alerts()).show();
 

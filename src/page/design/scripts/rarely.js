@@ -3,6 +3,9 @@
 import { put, rows } from './rooms.js';
 import { fill } from './texts.js';
 
+// The wishes of a list (`LIST` of core/turns/wish.rs).
+const MOST = 8;
+
 // All rooms, for who was shown some only: those of a filter, or the first of very many. Says up to where they are told.
 export async function everything(form) {
   if (form) choose(form, new URLSearchParams(location.search));
@@ -29,6 +32,13 @@ export function sayFirst(place, fits) {
   if (!first) return;
   const text = fill(place.dataset.text, { time: first.dataset.until });
   place.replaceChildren(text, ' ', first.querySelector('a').cloneNode(true));
+}
+
+// By their keys, the rooms in which a seat is wished for where it was searched: they are alternatives. False: there is
+// none, or there are more than a list has wishes.
+export function sought(isThere) {
+  const keys = rows().map(({ dataset }) => dataset).filter(isThere).map(({ key }) => key);
+  return keys.length > 0 && keys.length <= MOST && keys;
 }
 
 // As the address has it: a page that was kept for another one has other choices.

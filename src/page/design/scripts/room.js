@@ -84,7 +84,7 @@ function light(piece, next) {
 
 offer();
 connect(body.dataset.live, (message) => on[message.type]?.(message));
-tell.addEventListener('click', async () => (await alerts()).ask(new URLSearchParams({ room: key })));
+tell.addEventListener('click', async () => (await alerts()).ask(new URLSearchParams(), [key]));
 document.addEventListener('visibilitychange', () => isStale && refresh());
 if (wishes().length) (await alerts()).show();
 navigator.serviceWorker?.register('/worker.js');

@@ -1,5 +1,7 @@
 // The rows of rooms: news is put in place.
 
+import { lang } from './texts.js';
+
 const list = document.getElementById('rooms');
 let passes = () => true;
 
@@ -33,7 +35,10 @@ function place(key, html) {
   const next = template.content.firstElementChild;
   next.hidden = !passes(next.dataset);
   const now = row(key);
-  if (!now) return list.append(next);
+  if (!now) {
+    next.querySelector('a').setAttribute('href', `/rooms/${key}${lang}`);
+    return list.append(next);
+  }
   const { usable, state } = now.dataset;
   replace(now, next);
   if (usable !== next.dataset.usable || state !== next.dataset.state) light(now);

@@ -13,3 +13,6 @@ export function time(at) {
   const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
   return told(at, told(at, day) === told(Date.now(), day) ? clock : { ...day, ...clock });
 }
+
+// What stands behind the links to rooms where the language was chosen.
+export const lang = new URLSearchParams(location.search).has('lang') ? `?lang=${document.body.dataset.lang}` : '';

@@ -8,6 +8,7 @@ const MOST = 30;
 
 const { origin } = self.location;
 const isPage = ({ pathname, searchParams }) => /^\/($|kiosk$|rooms\/)/.test(pathname) && !searchParams.has('m') && !searchParams.has('c');
+const address = ({ url }) => url.split('#')[0];
 const isFile = ({ pathname }) => pathname.startsWith('/assets/');
 
 self.addEventListener('install', () => self.skipWaiting());
@@ -20,6 +21,8 @@ self.addEventListener('fetch', (event) => {
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== origin) return;
   if (request.mode === 'navigate' && isPage(url)) event.respondWith(page(event));
+  // A page that is shown asks for itself as it is now.
+  else if (isPage(url) && request.headers.get('accept') === 'text/html') event.respondWith(renewed(event));
   else if (isFile(url)) event.respondWith(file(request));
 });
 
@@ -38,7 +41,7 @@ async function begin() {
 }
 
 async function page(event) {
-  const { url } = event.request;
+  const url = address(event.request);
   try {
     const answer = (await event.preloadResponse) ?? (await fetch(event.request));
     // A proxy whose daemon is away says so: then the last that it said is better, with its age on it.
@@ -54,10 +57,24 @@ async function page(event) {
   }
 }
 
-// That page, or else the same with other filters: those are applied by its scripts.
+async function renewed(event) {
+  const answer = await fetch(event.request);
+  event.waitUntil(keepPage(address(event.request), answer.clone()));
+  return answer;
+}
+
+// That page, or else the same with other filters, which its scripts apply, or else the overview; of several the last that
+// was kept, in the language that was chosen if there is one.
 async function kept(url) {
   const pages = await caches.open(PAGES);
-  return (await pages.match(url)) ?? (await pages.match(url, { ignoreSearch: true })) ?? pages.match('/', { ignoreSearch: true });
+  const keys = (await pages.keys()).map((key) => key.url).reverse();
+  const lang = (one) => new URL(one).searchParams.get('lang');
+  const of = (path) => {
+    const all = keys.filter((one) => new URL(one).pathname === path);
+    return all.find((one) => lang(one) === lang(url)) ?? all[0];
+  };
+  const best = keys.includes(url) ? url : of(new URL(url).pathname) ?? of('/');
+  return best && pages.match(best);
 }
 
 async function keepPage(url, answer) {
@@ -71,7 +88,7 @@ async function keepPage(url, answer) {
   await keepFiles(text);
 }
 
-// All files of an edition, since scripts name others; those of editions before are of no use any more.
+// All files of an edition, since scripts name others.
 async function keepFiles(text) {
   const files = await caches.open(FILES);
   const named = [...text.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, path]) => path);
@@ -85,10 +102,18 @@ async function keepFiles(text) {
     const script = await answer.text();
     for (const [, name] of script.matchAll(/['"](\.\/[\w-]+\.js)['"]/g)) named.push(new URL(name, origin + path).pathname);
   }
+  await sweep(files);
+}
+
+// Files of editions of which no page is kept are of no use any more.
+async function sweep(files) {
   const edition = (path) => path.split('/')[2];
-  const editions = new Set([...seen].map(edition));
-  const old = (await files.keys()).filter(({ url }) => !editions.has(edition(new URL(url).pathname)));
-  await Promise.all(old.map((key) => files.delete(key)));
+  const keys = (await files.keys()).map(({ url }) => new URL(url).pathname);
+  if (new Set(keys.map(edition)).size < 2) return;
+  const pages = await caches.open(PAGES);
+  const texts = (await pages.keys()).map(async (key) => (await pages.match(key)).text());
+  const used = (await Promise.all(texts)).join();
+  await Promise.all(keys.filter((path) => !used.includes(`/assets/${edition(path)}/`)).map((path) => files.delete(path)));
 }
 
 async function file(request) {
