@@ -39,8 +39,9 @@ pub(super) struct Shelf {
     today: watch::Sender<HashMap<RoomKey, Today>>,
 }
 
-/// What is known of today, and since when.
+/// What is known of today, which day that is, and since when.
 struct Today {
+    date: NaiveDate,
     since: Instant,
     halves: Arc<Vec<HalfHour>>,
 }
@@ -50,6 +51,13 @@ struct UsualOfDay {
     date: NaiveDate,
     free: [bool; Occupation::ALL.len()],
     usual: Arc<Vec<Usual>>,
+}
+
+impl Today {
+    /// Whether it will do, on that day.
+    fn is_fresh(&self, date: NaiveDate) -> bool {
+        self.date == date && self.since.elapsed() < FRESH
+    }
 }
 
 impl Shelf {
@@ -83,15 +91,16 @@ impl Shelf {
     }
 
     async fn today(&self, hub: &Hub, room: &RoomKey) -> Option<Arc<Vec<HalfHour>>> {
-        let is_fresh = |kept: &&Today| kept.since.elapsed() < FRESH;
+        let insight = hub.insight();
+        let now = wall_clock();
+        let (date, day) = (insight.date_of(now), insight.day_of(now));
+        let is_fresh = |kept: &&Today| kept.is_fresh(date);
         if let Some(halves) = self.today.borrow().get(room).filter(is_fresh).map(|kept| kept.halves.clone()) {
             return Some(halves);
         }
-        let insight = hub.insight();
-        let day = insight.day_of(wall_clock());
         let halves = insight.half_hours(room.clone(), day.start..Timestamp(i64::MAX)).await;
         let halves = Arc::new(halves.inspect_err(|error| tracing::debug!(%error, "no plot of today")).ok()?);
-        keep(&self.today, room, Today { since: Instant::now(), halves: halves.clone() });
+        keep(&self.today, room, Today { date, since: Instant::now(), halves: halves.clone() });
         Some(halves)
     }
 
@@ -160,5 +169,15 @@ mod tests {
         let past = by_the_wall(&(0..6).map(half).collect::<Vec<_>>(), zone);
         let shown: Vec<_> = past.iter().map(|past| (past.minute, past.span.covered, past.span.pcs)).collect();
         assert_eq!(shown, [(90, 1800, 3), (120, 3600, 3), (150, 3600, 3), (180, 1800, 3)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_of_today_is_good_for_a_moment_and_for_no_other_day() {
+        let today = NaiveDate::from_ymd_opt(2026, 11, 23).unwrap();
+        let known = Today { date: today, since: Instant::now(), halves: Arc::default() };
+        assert!(known.is_fresh(today));
+        assert!(!known.is_fresh(today.succ_opt().unwrap()), "midnight has passed since");
+        tokio::time::advance(FRESH).await;
+        assert!(!known.is_fresh(today));
     }
 }
