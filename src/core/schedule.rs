@@ -1,5 +1,8 @@
 //! What is reserved today.
 
+/// What stands there while a room is closed, where a setup says nothing else.
+pub const CLOSED: &str = "Closed";
+
 /// A reservation of a room, in local time of the setup's zone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reservation {

@@ -109,6 +109,10 @@ impl<'a> RoomPage<'a> {
         clock(of.end)
     }
 
+    fn what(&self, of: &'a Reservation) -> &'a str {
+        self.t.booked(&of.text)
+    }
+
     fn is_now(&self, of: &Reservation) -> bool {
         let now = self.frame.time();
         of.start <= now && now < of.end

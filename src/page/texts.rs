@@ -1,6 +1,8 @@
 //! What the page says, one file a language. A text that one of them lacks does not compile; that all have the same
 //! placeholders, a test sees to.
 
+use crate::core::schedule::CLOSED;
+
 mod de;
 mod en;
 mod nl;
@@ -112,6 +114,8 @@ texts! {
     closed_until,
     /// A room that is closed for what is left of the day.
     closed,
+    /// What stands in a schedule while a room is closed, where nobody wrote something else.
+    closed_now,
     /// The stream is there.
     link_live,
     /// The stream is not there since `{time}`.
@@ -333,6 +337,11 @@ impl Texts {
         fill(self.answer, &[("seats", &seats), ("rooms", &counted(self.rooms_one, self.rooms_other, rooms))])
     }
 
+    /// What stands in a schedule. What an administrator wrote is told as it is.
+    pub fn booked<'a>(&self, text: &'a str) -> &'a str {
+        if text == CLOSED { self.closed_now } else { text }
+    }
+
     /// For so many minutes at least.
     pub fn lasting(&self, minutes: u16) -> String {
         match (minutes / 60, minutes % 60) {
@@ -363,6 +372,15 @@ mod tests {
         for texts in [&EN, &NL, &DE] {
             let names = texts.months.iter().chain(&texts.days).chain(&texts.weekdays);
             assert!(names.into_iter().all(|name| !name.is_empty()));
+        }
+    }
+
+    #[test]
+    fn what_a_setup_says_of_itself_is_translated_and_what_somebody_wrote_is_not() {
+        let told = |text| [&EN, &NL, &DE].map(|texts| texts.booked(text));
+        assert_eq!(told("Closed"), ["Closed", "Gesloten", "Geschlossen"]);
+        for written in ["Painters", "closed", "Closed for repairs"] {
+            assert_eq!(told(written), [written; 3]);
         }
     }
 

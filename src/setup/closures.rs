@@ -7,6 +7,7 @@ use super::reader::Reader;
 use super::rooms::Rooms;
 use super::timetable::{placeholder, room};
 use crate::core::room::RoomKey;
+pub(super) use crate::core::schedule::CLOSED;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
 /// Rooms that are closed for a time (`[[closure]]`).
@@ -32,9 +33,6 @@ pub struct OpeningHours {
     /// What is shown while they are closed.
     pub text: String,
 }
-
-/// What is shown where nothing is said.
-pub(super) const CLOSED: &str = "Closed";
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;

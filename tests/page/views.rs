@@ -81,6 +81,42 @@ fn a_reader_is_told_in_the_language_of_the_browser_or_the_one_that_was_chosen() 
 }
 
 #[test]
+fn a_language_that_was_chosen_is_kept_on_the_way_into_a_room() {
+    let daemon = daemon();
+    for path in ["/", "/kiosk", "/embed"] {
+        for (query, link) in [("", "/rooms/lab1"), ("?lang=nl", "/rooms/lab1?lang=nl")] {
+            let html = page(&daemon, &format!("{path}{query}"));
+            assert_eq!(attribute(row(&html, "lab1").unwrap(), "href"), link, "{path}{query}");
+        }
+    }
+    // Where no seat is free: who is the first.
+    let day =
+        "[[closure]]\nfrom = \"2000-01-01\"\nuntil = \"2999-01-01\"\nrooms = [\"lab3\"]\ntext = \"Painters\"";
+    let late = "[opening_hours]\nrooms = [\"lab1\"]\nDAYS";
+    let days = ["mon", "tues", "wednes", "thurs", "fri", "satur", "sun"];
+    let days: String = days.iter().map(|day| format!("{day}day = [\"23:58-24:00\"]\n")).collect();
+    let setup =
+        SETUP.replace(day, "").replacen("[[room]]", &format!("{}[[room]]", late.replace("DAYS", &days)), 1);
+    let daemon = with_class(&setup, "lab2", "Calculus");
+    let html = page(&daemon, "/?lang=nl&tag=west");
+    let soonest = html.split_once(" id=\"soonest\"").unwrap().1.split_once("</p>").unwrap().0;
+    assert!(soonest.contains(r#"<a href="/rooms/lab1?lang=nl">"#), "{soonest}");
+}
+
+#[test]
+fn that_a_room_is_closed_is_said_in_the_language_of_the_page_where_nobody_wrote_another_text() {
+    let daemon = with_class(&SETUP.replace("text = \"Painters\"\n", ""), "lab2", "Calculus");
+    for (lang, text) in [("en", "Closed"), ("nl", "Gesloten"), ("de", "Geschlossen")] {
+        let html = page(&daemon, &format!("/rooms/lab3?lang={lang}"));
+        assert!(html.contains(&format!("<bdi class=\"what\">{text}</bdi>")), "{html}");
+        assert!(lang == "en" || !html.contains("Closed"), "{html}");
+    }
+    // Programs have what the setup says.
+    let schedule = daemon.ask(&Request::get("/api/v1/schedule")).json();
+    assert!(schedule["schedule"]["lab3"].to_string().contains("\"Closed\""), "{schedule}");
+}
+
+#[test]
 fn filters_stand_in_the_address_and_what_is_not_understood_is_passed_over() {
     let daemon = daemon();
     let seen = |query: &str| {

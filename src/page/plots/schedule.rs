@@ -30,7 +30,7 @@ pub fn schedule(
         hours.wide(last - first)
     );
     for event in &events {
-        picture += &block(event, rule, hours);
+        picture += &block(texts, event, rule, hours);
     }
     picture += &hours.now(now, TOP - 4, TOP + BAR + 4);
     if hours.has(minute_of(now)) {
@@ -52,7 +52,7 @@ pub fn schedule(
         );
     }
     picture += &hours.labels(HEIGHT - 3);
-    let spans = events.iter().map(|event| span(event)).collect::<Vec<_>>().join("; ");
+    let spans = events.iter().map(|event| span(texts, event)).collect::<Vec<_>>().join("; ");
     let says = if events.is_empty() { texts.schedule_none } else { &spans };
     let mut table = format!(
         r#"<thead><tr><th scope="col">{}</th><th scope="col">{}</th><th scope="col">{}</th></tr></thead><tbody>"#,
@@ -65,7 +65,7 @@ pub fn schedule(
             "<tr><td>{}</td><td>{}</td><td><bdi>{}</bdi></td></tr>",
             clock(minute_of(event.start)),
             clock(end_of(event)),
-            escaped(&event.text)
+            escaped(texts.booked(&event.text))
         );
     }
     table += "</tbody>";
@@ -88,8 +88,8 @@ pub fn schedule(
     .to_string()
 }
 
-/// One reservation: what does not fit of its text is cut off where it ends.
-fn block(event: &Reservation, rule: &SeatRule, hours: Hours) -> String {
+/// One reservation: what does not fit of its text ends in an ellipsis, which SVG has no way to say.
+fn block(texts: &Texts, event: &Reservation, rule: &SeatRule, hours: Hours) -> String {
     let (start, end) = (minute_of(event.start), end_of(event));
     let long = hours.behind(end) - hours.behind(start).min(hours.behind(end));
     if long == 0 {
@@ -99,20 +99,23 @@ fn block(event: &Reservation, rule: &SeatRule, hours: Hours) -> String {
     let shape = shade.shape(ID, "rect", r#"width="100%" height="100%""#);
     let (x, wide) = (hours.at(start), hours.wide(long));
     // Where the screen is wide. On a phone an hour has some twenty pixels, and no room for words.
-    let text = if long >= 75 {
-        format!(r#"<text x="6" y="{}">{}</text>"#, BAR / 2 + 4, escaped(&event.text))
+    let text = if long >= 60 {
+        let text = escaped(texts.booked(&event.text));
+        format!(
+            r#"<foreignObject width="100%" height="100%"><div class="p-what" dir="auto">{text}</div></foreignObject>"#
+        )
     } else {
         String::new()
     };
     format!(
         r#"<svg x="{x}" y="{TOP}" width="{wide}" height="{BAR}"><title>{}</title>{shape}{text}</svg>"#,
-        escaped(&span(event))
+        escaped(&span(texts, event))
     )
 }
 
 /// From when to when there is what.
-fn span(event: &Reservation) -> String {
-    format!("{}–{} {}", clock(minute_of(event.start)), clock(end_of(event)), event.text)
+fn span(texts: &Texts, event: &Reservation) -> String {
+    format!("{}–{} {}", clock(minute_of(event.start)), clock(end_of(event)), texts.booked(&event.text))
 }
 
 /// The minute at which it is over. One that lasts until the last minute lasts until midnight.

@@ -90,6 +90,22 @@ fn a_day_is_a_line_of_time_with_what_is_reserved_and_now() {
 }
 
 #[test]
+fn a_day_that_is_closed_is_so_in_the_language_of_the_page() {
+    let events = [reservation(480, 1320, "Closed"), reservation(1320, 1380, "Painters")];
+    let plot = schedule(&NL, &events, &rule(), Hours::default(), at(600));
+    is_sound(&plot);
+    assert!(plot.contains(">Gesloten</div>") && plot.contains("<bdi>Gesloten</bdi>"), "{plot}");
+    assert!(
+        plot.contains("08:00–22:00 Gesloten; 22:00–23:00 Painters") && !plot.contains("Closed"),
+        "{plot}"
+    );
+    assert!(
+        plot.contains(r#"class="p-shut""#),
+        "which it is, is not found by what it is called here: {plot}"
+    );
+}
+
+#[test]
 fn today_adds_up_what_is_free_used_and_neither() {
     let halves = [past(540, 6, 2, 1), past(570, 3, 5, 1), past(660, 0, 9, 0)];
     let monday = [usual(0, 660, 1.0, 4.5, 6.0), usual(0, 690, 2.0, 5.0, 6.0)];

@@ -43,6 +43,7 @@ pub const DE: Texts = Texts {
     reserved: "Für den Rest des Tages reserviert",
     closed_until: "Geschlossen bis {time}",
     closed: "Für den Rest des Tages geschlossen",
+    closed_now: "Geschlossen",
     link_live: "live",
     link_down: "keine Verbindung seit {time}",
     link_offline: "offline, Stand {time}",

@@ -43,6 +43,7 @@ pub const EN: Texts = Texts {
     reserved: "Reserved for the rest of the day",
     closed_until: "Closed until {time}",
     closed: "Closed for the rest of the day",
+    closed_now: "Closed",
     link_live: "live",
     link_down: "no connection since {time}",
     link_offline: "offline, as of {time}",

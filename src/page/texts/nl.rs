@@ -43,6 +43,7 @@ pub const NL: Texts = Texts {
     reserved: "Gereserveerd voor de rest van de dag",
     closed_until: "Gesloten tot {time}",
     closed: "Gesloten voor de rest van de dag",
+    closed_now: "Gesloten",
     link_live: "live",
     link_down: "geen verbinding sinds {time}",
     link_offline: "offline, stand van {time}",
