@@ -225,6 +225,22 @@ fn who_reads_on_a_room_s_page_keeps_focus_and_place_when_it_is_renewed() {
 }
 
 #[test]
+fn a_part_of_a_room_s_page_that_there_was_not_comes_in_its_place_and_one_that_is_no_more_goes() {
+    let site = Site::small();
+    let browser = at(&site, "/rooms/lab1");
+    let parts = "[...document.querySelectorAll('main > section')].map(part => part.id).join()";
+    let before = browser.text(parts);
+    assert!(before.starts_with("schedule,pcs"), "{before}");
+    browser.run(
+        "document.getElementById('schedule').insertAdjacentHTML('beforebegin', '<section id=\"once\"></section>');
+         document.getElementById('pcs').remove();",
+        &[],
+    );
+    swap(&site);
+    browser.until("the parts there are", &format!("{parts} === '{before}'"));
+}
+
+#[test]
 fn changes_are_shown_without_motion_to_those_who_want_none() {
     let site = Site::of(few());
     let browser = Browser::at(&site.url());

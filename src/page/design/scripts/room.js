@@ -48,7 +48,12 @@ async function fetchPage() {
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   for (const now of document.querySelectorAll('main > [id]:not(#alert)')) {
     const next = page.getElementById(now.id);
-    if (next && next.innerHTML !== now.innerHTML) replace(now, next);
+    if (!next) now.remove();
+    else if (next.innerHTML !== now.innerHTML) replace(now, next);
+  }
+  // Of today something is known now, say.
+  for (const next of page.querySelectorAll('main > section')) {
+    if (!document.getElementById(next.id)) document.getElementById(next.previousElementSibling.id).after(next.cloneNode(true));
   }
   offer();
 }
