@@ -49,7 +49,10 @@ fn keys(html: &str) -> Vec<&str> {
 
 /// An attribute of the first element in it that has one.
 fn attribute<'a>(html: &'a str, name: &str) -> &'a str {
-    let (_, value) = html.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no {name} in {html}"));
+    let Some((_, value)) = html.split_once(&format!(" {name}=")) else {
+        assert!(html.contains(&format!(" {name} ")), "no {name} in {html}");
+        return "";
+    };
     match value.chars().next() {
         Some(quote @ ('"' | '\'')) => value[1..].split(quote).next().unwrap(),
         _ => value.split([' ', '>']).next().unwrap(),

@@ -159,6 +159,10 @@ fn screenshots_of_the_overview() {
     light(&browser);
     open(&browser, "/?tag=huygens&system=linux&minutes=60", LAPTOP);
     keep(&browser, "filtered", false);
+    open(&browser, "/?tag=huygens&system=windows", PHONE);
+    keep(&browser, "filtered-phone", false);
+    open(&browser, "/?tag=huygens&system=windows", Screen(360, 740, 2.0, true));
+    keep(&browser, "filtered-phone-360", false);
     open(&browser, "/", Screen(320, 640, 2.0, true));
     keep(&browser, "narrow", true);
     open(&browser, "/?lang=en", LAPTOP);
@@ -190,6 +194,11 @@ fn screenshots_of_a_room_and_of_insight() {
     let browser = browser(&site, "nl");
     light(&browser);
     open(&browser, "/rooms/hg075", LAPTOP);
+    // What is usual is being counted, and a page does not wait long for it.
+    let counted = "fetch(location.href, {headers: {accept: 'text/html'}}).then(page => page.text()).then(page => page.includes('id=\"usual\"') && page.includes('id=\"today\"'))";
+    browser.until("plots", counted);
+    browser.reload();
+    until_live(&browser);
     keep(&browser, "room", true);
     dark(&browser);
     keep(&browser, "room-dark", true);
@@ -198,6 +207,11 @@ fn screenshots_of_a_room_and_of_insight() {
     keep(&browser, "room-phone", true);
     open(&browser, "/rooms/hg201?lang=en", LAPTOP);
     keep(&browser, "room-reserved", false);
+    browser.media("print", &[]);
+    keep(&browser, "room-print", true);
+    browser.media("", &[("forced-colors", "active"), ("prefers-color-scheme", "dark")]);
+    keep(&browser, "room-forced-colours", false);
+    light(&browser);
     LAPTOP.on(&browser);
     browser.go("/insight?lang=en");
     keep(&browser, "insight", true);
@@ -319,4 +333,6 @@ fn screenshots_of_long_names() {
     keep(&browser, "long-names-kiosk", false);
     open(&browser, "/rooms/arab", PHONE);
     keep(&browser, "long-names-room", false);
+    open(&browser, "/rooms/arab", LAPTOP);
+    keep(&browser, "long-names-room-laptop", false);
 }

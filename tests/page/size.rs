@@ -71,5 +71,6 @@ fn the_first_view_of_sixty_rooms_takes_less_than_sixty_kilobytes() {
     parts
         .extend(files.iter().map(|name| (name.clone(), get(&daemon, &format!("/assets/{name}")).body.len())));
     let all: usize = parts.iter().map(|(_, size)| size).sum();
+    println!("the first view: {all} bytes");
     assert!(all < MOST, "{all} bytes: {parts:#?}");
 }
