@@ -10,7 +10,7 @@ use crate::view::{until_down, until_live};
 use std::path::PathBuf;
 
 /// A university that opens at eight and closes at ten at night.
-const HOURS: &str = "[opening_hours]\ntext = 'Gesloten'\nmonday = '08:00-22:00'\ntuesday = '08:00-22:00'\nwednesday = '08:00-22:00'\n\
+const HOURS: &str = "[opening_hours]\nmonday = '08:00-22:00'\ntuesday = '08:00-22:00'\nwednesday = '08:00-22:00'\n\
     thursday = '08:00-22:00'\nfriday = '08:00-22:00'\nsaturday = '08:00-22:00'\nsunday = '08:00-22:00'\n";
 
 /// Screens: width, height, pixels a point, and whether it is a phone.
@@ -92,51 +92,45 @@ fn university() -> Vec<Room> {
             "Operating Systems",
         ),
         room("hg023", "HG00.023", &["huygens"], [3, 4, 0, 17], &[]),
-        room(
-            "hg137",
-            "HG00.137",
-            &["huygens"],
-            [0, 0, 0, 24],
-            &[(noon, (13, 30), "Inloopspreekuur Programmeren")],
-        ),
-        room("hg153", "HG00.153", &["huygens"], [2, 10, 0, 12], &[((8, 45), noon, "Tentamen Celbiologie")]),
+        room("hg137", "HG00.137", &["huygens"], [0, 0, 0, 24], &[(noon, (13, 30), "Programming help desk")]),
+        room("hg153", "HG00.153", &["huygens"], [2, 10, 0, 12], &[((8, 45), noon, "Exam: Cell Biology")]),
         room(
             "hg201",
-            "HG00.201 Practicumzaal",
+            "HG00.201 Practical lab",
             &["huygens"],
             [14, 0, 4, 6],
-            &[((8, 45), noon, "Computersystemen"), (one, (17, 30), "Computersystemen")],
+            &[((8, 45), noon, "Computer Systems"), (one, (17, 30), "Computer Systems")],
         ),
         room("hg206", "HG00.206", &["huygens"], [1, 3, 0, 20], &[(one, two, "Data Mining")]),
-        room("hg702", "HG02.702 Terminalkamer", &["huygens", "studie"], [5, 0, 1, 10], &[]),
-        room("eos110", "EOS 01.110", &["ostrom"], [0, 12, 0, 18], &[((11, 30), one, "Statistiek 2: SPSS")]),
+        room("hg702", "HG02.702 Terminal room", &["huygens", "study"], [5, 0, 1, 10], &[]),
+        room("eos110", "EOS 01.110", &["ostrom"], [0, 12, 0, 18], &[((11, 30), one, "Statistics 2: SPSS")]),
         room(
             "eos120",
             "EOS 01.120",
             &["ostrom"],
             [0, 8, 0, 22],
-            &[((8, 45), noon, "Onderzoeksmethoden, werkgroep 4")],
+            &[((8, 45), noon, "Research Methods, group 4")],
         ),
-        room("eos330", "EOS 03.330", &["ostrom", "studie"], [0, 5, 0, 7], &[]),
+        room("eos330", "EOS 03.330", &["ostrom", "study"], [0, 5, 0, 7], &[]),
         room(
             "mm040",
             "MM 00.040",
             &["montessori"],
             [0, 9, 3, 8],
-            &[(one, two, "Kwantitatieve data-analyse")],
+            &[(one, two, "Quantitative Data Analysis")],
         ),
         room(
             "mm210",
-            "MM 02.210 Talenpracticum",
+            "MM 02.210 Language lab",
             &["montessori"],
             [0, 2, 0, 18],
-            &[((8, 45), noon, "Taalverwerving Spaans B1")],
+            &[((8, 45), noon, "Spanish B1")],
         ),
-        room("ub1", "Bibliotheek, begane grond", &["bibliotheek"], [4, 13, 0, 43], &[]),
-        room("ub2", "Bibliotheek, leeszaal", &["bibliotheek", "studie"], [0, 6, 0, 34], &[]),
-        room("ub3", "Bibliotheek, groepswerk", &["bibliotheek"], [0, 3, 0, 9], &[]),
+        room("ub1", "Library, ground floor", &["library"], [4, 13, 0, 43], &[]),
+        room("ub2", "Library, reading room", &["library", "study"], [0, 6, 0, 34], &[]),
+        room("ub3", "Library, group work", &["library"], [0, 3, 0, 9], &[]),
         room("gr018", "Grotius 0.18", &["grotius"], [0, 11, 0, 5], &[]),
-        room("info", "Infozuilen", &["huygens", "ostrom"], [0, 7, 0, 1], &[]),
+        room("info", "Info kiosks", &["huygens", "ostrom"], [0, 7, 0, 1], &[]),
     ]
 }
 
@@ -148,7 +142,7 @@ fn old_university() -> Site {
 #[test]
 fn screenshots_of_the_overview() {
     let site = Site::with(university(), HOURS);
-    let browser = browser(&site, "nl");
+    let browser = browser(&site, "en");
     for (name, screen) in [("phone", PHONE), ("laptop", LAPTOP)] {
         light(&browser);
         open(&browser, "/", screen);
@@ -175,7 +169,7 @@ fn screenshots_of_the_overview() {
 #[test]
 fn screenshots_of_walls_and_other_sites() {
     let site = Site::with(university(), HOURS);
-    let browser = browser(&site, "nl");
+    let browser = browser(&site, "en");
     light(&browser);
     open(&browser, "/kiosk", WALL);
     keep(&browser, "kiosk-4k", false);
@@ -184,18 +178,18 @@ fn screenshots_of_walls_and_other_sites() {
     open(&browser, "/kiosk?tag=huygens", Screen(1920, 1080, 1.0, false));
     keep(&browser, "kiosk", false);
     light(&browser);
-    open(&browser, "/embed?tag=bibliotheek", Screen(420, 300, 2.0, false));
+    open(&browser, "/embed?tag=library", Screen(420, 300, 2.0, false));
     keep(&browser, "embed", false);
 }
 
 #[test]
 fn screenshots_of_a_room_and_of_insight() {
     let site = old_university();
-    let browser = browser(&site, "nl");
+    let browser = browser(&site, "en");
     light(&browser);
     open(&browser, "/rooms/hg075", LAPTOP);
     // What is usual is being counted, and a page does not wait long for it.
-    let counted = "fetch(location.href, {headers: {accept: 'text/html'}}).then(page => page.text()).then(page => page.includes('id=\"usual\"') && page.includes('id=\"today\"'))";
+    let counted = "fetch(location.href, {headers: {accept: 'text/html'}}).then(page => page.text()).then(page => page.includes('Weeks looked at: 6') && page.includes('id=\"today\"'))";
     browser.until("plots", counted);
     browser.reload();
     until_live(&browser);
@@ -238,7 +232,7 @@ fn screenshots_of_rare_days() {
 
     let mut reserved = university();
     for room in &mut reserved {
-        room.booked = vec![(at(8, 45), at(12, 30), "Digitale tentamens".to_owned())];
+        room.booked = vec![(at(8, 45), at(12, 30), "Digital exams".to_owned())];
     }
     let site = Site::with(reserved, HOURS);
     let browser = self::browser(&site, "en");
