@@ -406,7 +406,7 @@ impl Hub {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(|_| {
             // A verb panicked half way: the state can be trusted no more. What was acknowledged is in
-            // the history, and the next start has it (faults.md O5).
+            // the history, and the next start has it (reliability.md O5).
             health::abort("the state was left half changed by a panic")
         })
     }

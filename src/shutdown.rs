@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long connections have to end by themselves (faults.md O2: all within 5 s, the history's last
+/// How long connections have to end by themselves (reliability.md O2: all within 5 s, the history's last
 /// commit included).
 const GRACE: Duration = Duration::from_secs(3);
 

@@ -17,7 +17,7 @@ use serde_json::json;
 /// Small figures, so that all of it is passed through in a moment.
 const SETS: [&str; 2] = ["history.acknowledge_within=500ms", "history.backlog=8"];
 
-/// Within this time after its cause has ended, a fault is over (faults.md D1).
+/// Within this time after its cause has ended, a fault is over (reliability.md D1).
 const RECOVERY: Duration = Duration::from_secs(10);
 
 /// From now on the daemon can write no file beyond this size; none, as it was.

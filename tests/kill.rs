@@ -1,5 +1,5 @@
 //! Crashes at random moments, in the midst of pushes: nothing acknowledged is lost, doubled or half there, and no version
-//! falls (faults.md D6, P9).
+//! falls (reliability.md D6, P9).
 //!
 //! `TKBD_KILLS=1000 cargo test --test kill -- --nocapture` kills it as often; `TKBD_SEED` repeats the moments of a run,
 //! as far as the machine lets it.

@@ -1,5 +1,5 @@
 //! A daemon that follows another, from outside: real processes, and stand-ins for the original that were written from
-//! the protocol and share no code with the client under test (faults.md M1 to M4).
+//! the protocol and share no code with the client under test (reliability.md M1 to M4).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

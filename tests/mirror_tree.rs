@@ -1,5 +1,5 @@
 //! A tree of mirrors, all real processes, while links are cut and processes killed at random: after the last push all
-//! of them show the same (faults.md M1 to M3). `TKBD_SEED` repeats a run.
+//! of them show the same (reliability.md M1 to M3). `TKBD_SEED` repeats a run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

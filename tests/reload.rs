@@ -1,5 +1,5 @@
 //! A setup that is read again while the daemon runs: what changes, who is told, and that a bad one changes nothing
-//! (faults.md O1).
+//! (reliability.md O1).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -178,6 +178,23 @@ fn files_that_are_too_long(files: &[File]) -> Vec<String> {
         .collect()
 }
 
+/// Documents that a file sends its readers to, and that do not come along.
+fn documents_that_are_not_there(files: &[File], documents: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files {
+        for (line, text) in file.text.lines().enumerate() {
+            let words =
+                text.split(|letter: char| !letter.is_ascii_alphanumeric() && !"./_-".contains(letter));
+            for word in words.map(|word| word.trim_end_matches('.')).filter(|word| word.ends_with(".md")) {
+                if !documents.iter().any(|document| document.ends_with(word)) {
+                    found.push(format!("{}:{}: there is no {word}", file.path, line + 1));
+                }
+            }
+        }
+    }
+    found
+}
+
 fn unfinished_work(files: &[File]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
@@ -345,6 +362,23 @@ fn every_file_opens_with_what_it_is_for() {
 #[test]
 fn no_file_is_longer_than_a_reader_s_patience() {
     none(&files_that_are_too_long(&ours()));
+}
+
+#[test]
+fn a_reader_is_sent_to_documents_that_are_there() {
+    let documents = [
+        "/ARCHITECTURE.md",
+        "/README.md",
+        "/docs/operations.md",
+        "/docs/performance.md",
+        "/docs/protocol.md",
+        "/docs/reliability.md",
+        "/src/page/design/README.md",
+    ];
+    for document in documents {
+        assert!(root().join(document.trim_start_matches('/')).is_file(), "{document}");
+    }
+    none(&documents_that_are_not_there(&ours(), &documents));
 }
 
 #[test]

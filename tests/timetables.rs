@@ -1,4 +1,4 @@
-//! Timetables of others, against real servers that replay what they send, and against those that fail (faults.md T1–T3).
+//! Timetables of others, against real servers that replay what they send, and against those that fail (reliability.md T1–T3).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,5 +1,5 @@
 //! TLS, from outside: whole conversations on the ports that speak it, and certificates that are exchanged meanwhile
-//! (faults.md O7, O8). What the other tests see on the plain ports, `TKBD_TEST_TLS=1` has them see over TLS.
+//! (reliability.md O7, O8). What the other tests see on the plain ports, `TKBD_TEST_TLS=1` has them see over TLS.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -35,7 +35,7 @@ enum Next {
 }
 
 impl Conversation {
-    /// More strangers than this are not remembered: a daemon has at most so many PCs (faults.md S3).
+    /// More strangers than this are not remembered: a daemon has at most so many PCs (reliability.md S3).
     const MAX_STRANGERS: usize = 10_000;
 
     /// A conversation about the rooms of `filter`, that begins with asking for `wanted`, in that order.
@@ -118,7 +118,7 @@ impl Conversation {
             }
         }
         // A welcome is the answer to a hello on a new channel. Any other says that the daemon has
-        // forgotten the channel, and with it the filter (faults.md F4, M3).
+        // forgotten the channel, and with it the filter (reliability.md F4, M3).
         let forgotten = welcomed && !self.is_hello();
         let wants_rooms = self.wanted.contains(&Ask::RoomMap);
         self.next = match (forgotten, strange && wants_rooms) {

@@ -107,11 +107,11 @@ impl HttpError {
 }
 
 impl Server {
-    /// The longest answer that is read, in bytes (faults.md M2).
+    /// The longest answer that is read, in bytes (reliability.md M2).
     pub const MAX_REPLY: usize = 8 << 20;
-    /// How long a connection may take (faults.md M1).
+    /// How long a connection may take (reliability.md M1).
     pub const CONNECT: Duration = Duration::from_secs(5);
-    /// How long an answer may take that the daemon holds for 20 s (faults.md M1).
+    /// How long an answer may take that the daemon holds for 20 s (reliability.md M1).
     pub const HELD_REPLY: Duration = Duration::from_secs(35);
 
     /// Takes `url` as the address of a daemon that answers within `timeout`; nothing is sent yet.

@@ -124,7 +124,7 @@ impl Client {
                         }
                         mirror.lineage = lineage;
                         if reply.bad_messages > 0 {
-                            // What it said is lost, and only a snapshot heals that (faults.md M2).
+                            // What it said is lost, and only a snapshot heals that (reliability.md M2).
                             self.conversation.failed();
                             let delay = self.delays.next().unwrap_or(self.pace.most);
                             self.wait_until = Some(Instant::now() + delay);

@@ -17,7 +17,7 @@ pub struct Pusher {
 pub enum Acknowledged {
     /// It is in the history, and survives any crash.
     Recorded,
-    /// It is shown to everybody, and waits to be written down (faults.md P10).
+    /// It is shown to everybody, and waits to be written down (reliability.md P10).
     NotYetRecorded,
 }
 
@@ -30,7 +30,7 @@ pub enum PushError {
     /// This pusher may not push.
     #[error("not allowed ({0}); is this machine on the daemon's list, and the token right?")]
     Forbidden(HttpError),
-    /// Anything else. The push may have been applied; to push it again is safe (faults.md P7).
+    /// Anything else. The push may have been applied; to push it again is safe (reliability.md P7).
     #[error(transparent)]
     Failed(#[from] HttpError),
 }

@@ -73,7 +73,7 @@ impl Signals {
 }
 
 /// From now on a write that a limit of the size of files (`ulimit -f`) forbids is an error, as on a full disk: by
-/// itself SIGXFSZ would end the daemon (faults.md D1).
+/// itself SIGXFSZ would end the daemon (reliability.md D1).
 pub(super) fn outlive_full_files() -> Result<(), Failure> {
     // The handler stays when this is dropped.
     listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)

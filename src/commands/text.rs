@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// `text` without what would move the cursor, change colours, reverse the line or hide in it: each such
-/// character becomes a replacement mark (faults.md O6; a room's name comes from another machine).
+/// character becomes a replacement mark (reliability.md O6; a room's name comes from another machine).
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     let is_unsafe = |c: char| {
         c.is_control()

@@ -132,7 +132,7 @@ pub(super) enum Kind {
 
 impl Owed {
     /// Parts of the history that are kept for a client whose reply was lost; an eleventh is
-    /// forgotten (faults.md C3: at most 16 owed replies).
+    /// forgotten (reliability.md C3: at most 16 owed replies).
     const MAX_HISTORIC: usize = 10;
 
     pub(super) fn add(&mut self, kind: Kind) {

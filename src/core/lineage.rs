@@ -56,7 +56,7 @@ pub enum Tangle {
 }
 
 impl Lineage {
-    /// How many mirrors may stand behind the first master (faults.md M4).
+    /// How many mirrors may stand behind the first master (reliability.md M4).
     pub const MAX_HOPS: usize = 4;
 
     /// The longest text of a lineage that is read, in names: what is longer is too long in any case.

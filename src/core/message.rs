@@ -1,4 +1,4 @@
-//! What the server tells its clients: the eight messages of joyce.md, section 3.
+//! What the server tells its clients: its eight messages (protocol.md, "Messages of the server").
 
 use super::pc::{Occupation, PcName};
 use super::room::RoomKey;
@@ -85,7 +85,7 @@ pub struct RoomEntry {
     pub pcs: Vec<PcName>,
 }
 
-/// Which part of the history a client asks for; already clamped (faults.md C14).
+/// Which part of the history a client asks for; already clamped (reliability.md C14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoricRange {
     /// How many of the oldest rows to pass over; at most `i64::MAX`.

@@ -1,5 +1,5 @@
 //! Where channels come from, and how many each place has: one of them must not take the channels of all
-//! (faults.md C10).
+//! (reliability.md C10).
 
 use super::poll::Shortage;
 use super::slack::Slack;

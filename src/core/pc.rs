@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-/// The name of a PC: lower case, `[a-z0-9][a-z0-9._-]{0,63}` (faults.md S1).
+/// The name of a PC: lower case, `[a-z0-9][a-z0-9._-]{0,63}` (reliability.md S1).
 ///
 /// Cheap to clone: a name stands in the state, in messages and in the history at once.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,7 +56,7 @@ impl fmt::Debug for PcName {
     }
 }
 
-/// The state of a PC. Eight values exist, and no other enters or leaves (joyce.md, section 3).
+/// The state of a PC. Eight values exist, and no other enters or leaves (protocol.md, "Words").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Occupation {
     /// Switched off.

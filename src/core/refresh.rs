@@ -1,7 +1,7 @@
 //! What a channel was told and may not have heard.
 //!
 //! A reply that the kernel took may never reach its client, and nobody is told. So what a channel was told
-//! lately it is told once more, whole, some minutes later (faults.md C2): no copy is kept for that, only which
+//! lately it is told once more, whole, some minutes later (reliability.md C2): no copy is kept for that, only which
 //! kinds it was. Where a connection broke behind its last reply, that one is owed again at once.
 
 use super::channel::{ChannelId, Kind, Kinds};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The filters of channels that have ended, so that a client that comes back hears again of what it
-/// had asked for (faults.md C6): the newest, for a day.
+/// had asked for (reliability.md C6): the newest, for a day.
 ///
 /// There are up to fifty thousand of them all day, so they lie close together, none behind another that was taken
 /// out: 64 bytes each, and 24 to find it by. The filter itself is shared.

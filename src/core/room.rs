@@ -92,7 +92,7 @@ impl PartialEq for Rule {
     }
 }
 
-/// The ordered rules of the setup: the first that matches decides (faults.md S2).
+/// The ordered rules of the setup: the first that matches decides (reliability.md S2).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
     /// In the order in which they are asked.

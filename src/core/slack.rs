@@ -1,6 +1,6 @@
 //! Memory of tables that were full once and are nearly empty now.
 //!
-//! A crowd that has left must not be paid for until the daemon ends (faults.md C3). So a table that holds less than an
+//! A crowd that has left must not be paid for until the daemon ends (reliability.md C3). So a table that holds less than an
 //! eighth of what it has room for gives the rest back, and keeps room for twice what it holds: between growing and
 //! shrinking at least as much has to come or leave as is moved then. Small tables are left alone.
 

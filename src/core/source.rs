@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Who pushes: 1 to 64 printable characters (faults.md S1); `unknown` where a push names nobody.
+/// Who pushes: 1 to 64 printable characters (reliability.md S1); `unknown` where a push names nobody.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Source(Arc<str>);
 
@@ -56,7 +56,7 @@ impl fmt::Debug for Source {
 }
 
 /// A moment of the wall clock, in whole seconds since 1970 (UTC). Only shown and stored: nothing is
-/// ordered by it, since clocks step (faults.md K1).
+/// ordered by it, since clocks step (reliability.md K1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timestamp(pub i64);
 

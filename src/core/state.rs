@@ -23,7 +23,7 @@ pub use rearrange::Rearranged;
 pub use reload::{Moves, Survey};
 pub use tally::Tally;
 
-/// How far the state may grow by what is pushed (faults.md S3).
+/// How far the state may grow by what is pushed (reliability.md S3).
 #[derive(Debug, Clone, Copy)]
 pub struct Growth {
     /// PCs there may be.
@@ -201,7 +201,7 @@ impl State {
     }
 
     /// Applies a push: all of it, or nothing of it. `None` where it changes nothing: that spends no
-    /// version (faults.md P7).
+    /// version (reliability.md P7).
     ///
     /// # Errors
     /// When the state would grow beyond its limits.
@@ -300,7 +300,7 @@ impl State {
     }
 
     /// `filter` without the tags that no room carries. In a mirror some of those are kept: its master may not have
-    /// been heard yet, and a filter that has lost its tags lets nothing pass for ever (faults.md F4).
+    /// been heard yet, and a filter that has lost its tags lets nothing pass for ever (reliability.md F4).
     pub fn known(&self, filter: &TagFilter) -> TagFilter {
         const MAX_UNKNOWN: usize = 16;
         let TagFilter::Tags(tags) = filter else { return TagFilter::Everything };

@@ -120,7 +120,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// What a new channel has: it hears of nothing (faults.md F4).
+    /// What a new channel has: it hears of nothing (reliability.md F4).
     pub const fn nothing() -> Filter {
         Filter {
             occupation: TagFilter::nothing(),

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 use std::borrow::Borrow;
 use std::fmt;
 
-/// The name of a channel: `[A-Za-z0-9+/=_-]{1,64}` (faults.md C7). It is all a client needs to take
+/// The name of a channel: `[A-Za-z0-9+/=_-]{1,64}` (reliability.md C7). It is all a client needs to take
 /// the channel over, so it is shown in no log.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token(SmolStr);

@@ -1,7 +1,7 @@
-//! The push port: states come in here, from who may report them (joyce.md, section 4).
+//! The push port: states come in here, from who may report them (protocol.md, "Push").
 //!
 //! Who may: peers on the address list, with a token where the setup has any, and never a browser. That is
-//! decided on the head of a request, before any of the body is read (faults.md P1 to P5); only whether the
+//! decided on the head of a request, before any of the body is read (reliability.md P1 to P5); only whether the
 //! token is bound to another source needs the body.
 
 use super::Porch;

@@ -1,4 +1,4 @@
-//! Joyce: channels over HTTP, with requests that are held until there is something to say (joyce.md).
+//! Joyce: channels over HTTP, with requests that are held until there is something to say (protocol.md).
 
 use super::Porch;
 use super::http::append_date;
@@ -156,7 +156,7 @@ impl Joyce {
     /// Whether a request comes of a mirror, which tells its name.
     ///
     /// # Errors
-    /// The answer to one that must not follow this daemon (faults.md M4).
+    /// The answer to one that must not follow this daemon (reliability.md M4).
     fn is_mirror(&self, request: &Request) -> Result<bool, Response> {
         let Some(name) = request.headers.get(wire::VIA) else { return Ok(false) };
         let Some(asker) = name.to_str().ok().and_then(InstanceId::parse) else { return Ok(false) };
@@ -337,7 +337,7 @@ impl Client {
     }
 
     /// Whether there is memory for what its reader is slow to take. Messages are shared, and each is paid for once; but
-    /// a state that changes all the time makes others all the time (faults.md O5).
+    /// a state that changes all the time makes others all the time (reliability.md O5).
     fn is_kept(&self, answer: &Answer, reply: &Reply) -> bool {
         let messages = reply.messages.iter();
         let mut shared = messages.filter(|message| !matches!(message.body(), Body::HistoricUpdates(_)));

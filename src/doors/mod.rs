@@ -53,7 +53,7 @@ impl Porch {
     /// their waits. Other limits count for the connections to come, and another `idle` from the next look on.
     ///
     /// A connection is accepted when there is a place for it, and has that until `serve` drops it. Without one, others
-    /// wait in the kernel's queue, and those that stand idle are ended meanwhile (faults.md O4).
+    /// wait in the kernel's queue, and those that stand idle are ended meanwhile (reliability.md O4).
     pub async fn accept<F: Future<Output = ()> + Send + 'static>(
         &self,
         listener: TcpListener,

@@ -1,7 +1,7 @@
 //! A master that this daemon mirrors: the task that follows it, as any client would, and hands the hub what it hears.
 //!
 //! States go the way of pushes, so that the history and the fan-out know no difference, and a snapshot that says what
-//! is known already changes nothing. What the master does not name is never cleared (faults.md M1 to M4).
+//! is known already changes nothing. What the master does not name is never cleared (reliability.md M1 to M4).
 
 mod heard;
 mod kept;

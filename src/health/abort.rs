@@ -1,5 +1,5 @@
 //! The end of a process that can be trusted no more: who looks after it starts it anew, and it goes on from what was
-//! acknowledged (faults.md O5).
+//! acknowledged (reliability.md O5).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whether a file is damaged (faults.md D4), found out without changing a byte of it.
+//! Whether a file is damaged (reliability.md D4), found out without changing a byte of it.
 
 use super::open::{APPLICATION, beside};
 use super::sqlite::BUSY;

@@ -1,5 +1,5 @@
 //! The wall clock, as the history and the hub read it: the system's, or one that is set from outside, so that steps
-//! of it can be tried (faults.md K1). What is measured with it may jump both ways; durations never are.
+//! of it can be tried (reliability.md K1). What is measured with it may jump both ways; durations never are.
 
 use crate::core::source::Timestamp;
 use std::sync::Arc;

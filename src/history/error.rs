@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Why the history could not be opened. What the file held is as it was, whatever the variant.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The path leads nowhere, or to what cannot be written: the setup has to change (faults.md D2).
+    /// The path leads nowhere, or to what cannot be written: the setup has to change (reliability.md D2).
     #[error(
         "{}: {reason}; give history.db a path in a directory that the daemon's user can write", path.display()
     )]
@@ -17,10 +17,10 @@ pub enum OpenError {
         /// What the system says.
         reason: String,
     },
-    /// Another daemon has this history (faults.md D7).
+    /// Another daemon has this history (reliability.md D7).
     #[error("{} is in use by another tkbd; stop that one, or give this one a history of its own", .0.display())]
     HeldByDaemon(PathBuf),
-    /// Another program kept the file locked for longer than is waited (faults.md D3).
+    /// Another program kept the file locked for longer than is waited (reliability.md D3).
     #[error("{} is locked by another program; end the program that writes to it, then start again", .0.display())]
     HeldByProgram(PathBuf),
     /// A later release wrote the file.
@@ -51,7 +51,7 @@ pub enum OpenError {
         /// What was found.
         reason: String,
     },
-    /// The original's database could not be brought over; it is as it was (faults.md D8).
+    /// The original's database could not be brought over; it is as it was (reliability.md D8).
     #[error("{} could not be adopted ({reason}); it is unchanged: solve this, then start again", path.display())]
     Adoption {
         /// The path of the setup.
@@ -110,7 +110,7 @@ impl OpenError {
     }
 }
 
-/// As many records wait as may: apply nothing, and ask the pusher to come back (faults.md P10).
+/// As many records wait as may: apply nothing, and ask the pusher to come back (reliability.md P10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the history's backlog is full; check the disk that holds it")]
 pub struct Full;

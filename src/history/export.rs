@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// How many rows are read at once. Nothing is open between two pieces: who takes them slowly, as a pipe may, must not
-/// keep SQLite's log from being written back (faults.md D9).
+/// keep SQLite's log from being written back (reliability.md D9).
 const PIECE: usize = 4_096;
 
 /// Which rows.

@@ -1,4 +1,4 @@
-//! Saved filters: what channels listen to, for clients that come back after their channel ended (faults.md C3).
+//! Saved filters: what channels listen to, for clients that come back after their channel ended (reliability.md C3).
 
 use crate::core::source::Timestamp;
 use crate::core::tag::{Filter, Tag, TagFilter};
@@ -6,7 +6,7 @@ use crate::core::token::Token;
 use rusqlite::{Connection, Row, params};
 use std::time::Duration;
 
-/// How many are kept: as many as there may be channels (faults.md C3, C10).
+/// How many are kept: as many as there may be channels (reliability.md C3, C10).
 pub(super) const MAX: i64 = 50_000;
 
 /// How long a filter outlives its channel.

@@ -1,4 +1,4 @@
-//! The file beside the database that says whose it is: it is locked while a daemon has the history (faults.md D7), and
+//! The file beside the database that says whose it is: it is locked while a daemon has the history (reliability.md D7), and
 //! tells the next one whether the database is as the last one left it.
 //!
 //! Somebody may put a copy in the place of the database: of yesterday, or of another directory. Nothing in it tells

@@ -66,7 +66,7 @@ use tokio::sync::{mpsc, oneshot};
 use watch::Watching;
 use writer::Writing;
 
-/// How long a close waits for the disk: a stop must end within five seconds (faults.md O2).
+/// How long a close waits for the disk: a stop must end within five seconds (reliability.md O2).
 const CLOSING: Duration = Duration::from_secs(4);
 
 /// How long of it for the reads that are under way; a read takes milliseconds.
@@ -79,7 +79,7 @@ pub struct Options {
     pub path: PathBuf,
     /// How many records may wait for the disk.
     pub backlog: usize,
-    /// Above how many bytes of SQLite's log it is an alarm (faults.md D9).
+    /// Above how many bytes of SQLite's log it is an alarm (reliability.md D9).
     pub log_alarm: u64,
 }
 
@@ -104,7 +104,7 @@ impl Options {
 /// What the file held when it was opened.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
-    /// The last state of each PC, by the order of the rows and never by their time (faults.md K1).
+    /// The last state of each PC, by the order of the rows and never by their time (reliability.md K1).
     pub pcs: Vec<(PcName, Occupation)>,
     /// When the last state of each PC was reported, where the file tells.
     pub since: Vec<(PcName, Timestamp)>,
@@ -123,7 +123,7 @@ pub struct Restored {
     pub salvaged: Option<Salvaged>,
 }
 
-/// What was left of a damaged file, and is in the new one (faults.md D4).
+/// What was left of a damaged file, and is in the new one (reliability.md D4).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Salvaged {
     /// Where the damaged file is kept as it was.
@@ -142,7 +142,7 @@ pub struct Salvaged {
     pub has_versions: bool,
 }
 
-/// How an original database was brought over (faults.md D8).
+/// How an original database was brought over (reliability.md D8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopted {
     /// How many rows it had, and has.

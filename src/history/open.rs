@@ -63,7 +63,7 @@ impl From<OpenError> for Failure {
 pub(super) fn open(path: &Path, backlog: usize, clock: &Clock) -> Result<Opened, OpenError> {
     let path = resolve(path)?;
     // Without a lock file nobody has this history: then it is looked at first, and a path that is of no use stays
-    // without one. With a lock file the lock goes first: who does not get it touches nothing (faults.md D7).
+    // without one. With a lock file the lock goes first: who does not get it touches nothing (reliability.md D7).
     if !lock::path(&path).exists() && look(&path, false)? == Look::Foreign {
         return Err(foreign(&path));
     }
@@ -221,7 +221,7 @@ fn last_shown(restored: &Restored, ahead: usize) -> u64 {
 }
 
 /// Writes the log back, since what the last daemon has left there may be what it could not sync: nothing is appended to
-/// it (faults.md D5). Restoring commits, as that asks for. A file that cannot be restored is left as it is, and its log,
+/// it (reliability.md D5). Restoring commits, as that asks for. A file that cannot be restored is left as it is, and its log,
 /// too. Where another program reads, the log stays, which is good enough unless an fsync has failed.
 fn settle(connection: &mut Connection, kind: &Kind, terms: &Terms<'_>) -> rusqlite::Result<()> {
     let reads = match kind {
@@ -231,7 +231,7 @@ fn settle(connection: &mut Connection, kind: &Kind, terms: &Terms<'_>) -> rusqli
     match reads.and_then(|()| write_back(connection)) {
         Ok(0) => Ok(()),
         Err(error) if !is_locked(&error) => Err(error),
-        // It has been waited for, and once is enough (faults.md D3).
+        // It has been waited for, and once is enough (reliability.md D3).
         _ => connection.busy_timeout(Duration::from_millis(100)),
     }
 }

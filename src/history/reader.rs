@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 /// How many reads may wait. One takes a millisecond or so: who would wait longer than all of these asks again.
 pub(super) const WAITING: usize = 64;
 
-/// How long a read may take (faults.md D9): while it lasts, the log cannot begin anew.
+/// How long a read may take (reliability.md D9): while it lasts, the log cannot begin anew.
 const READING: Duration = Duration::from_secs(1);
 
 /// After how many steps of SQLite's machine the time is looked at: a fraction of a millisecond.
@@ -51,7 +51,7 @@ pub(super) fn run(mut reader: Reader, mut requests: mpsc::Receiver<Request>) {
                 let _ = done.send(());
                 return;
             }
-            // Who asked for it is told that it failed, and others are answered on (faults.md O5).
+            // Who asked for it is told that it failed, and others are answered on (reliability.md O5).
             Err(_) => {
                 tracing::error!("a read of the history has panicked, by a defect of tkbd");
                 reader.connection = None;
@@ -143,7 +143,7 @@ fn limit(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// The rows of `range`, oldest first. The ids begin with one and have no gaps, and rows are removed from the oldest on.
 /// So the offset is an id and means the same row for ever, and passing over ten million rows costs what passing over
-/// none does (faults.md C14).
+/// none does (reliability.md C14).
 pub(super) fn rows(connection: &Connection, range: HistoricRange) -> rusqlite::Result<Rows> {
     // One moment for both questions.
     let snapshot = connection.unchecked_transaction()?;

@@ -42,7 +42,7 @@ pub(super) fn restore(connection: &mut Connection, terms: &Terms<'_>) -> rusqlit
     Ok(restored)
 }
 
-/// Reads the state and changes nothing, where another program keeps the file from being written (faults.md D3). The
+/// Reads the state and changes nothing, where another program keeps the file from being written (reliability.md D3). The
 /// versions go on from the clock: what is shown from now on cannot be noted.
 pub(super) fn restore_unmarked(connection: &mut Connection, terms: &Terms<'_>) -> rusqlite::Result<Restored> {
     let transaction = connection.transaction()?;

@@ -1,4 +1,4 @@
-//! Who else may read the files of a history: nobody (faults.md O7). They tell who was where and when, and hold the
+//! Who else may read the files of a history: nobody (reliability.md O7). They tell who was where and when, and hold the
 //! names of channels, which are all that a channel asks for.
 
 use super::open::beside;

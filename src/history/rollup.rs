@@ -202,7 +202,7 @@ impl Worker {
         }
     }
 
-    /// After a panic, by a defect of ours: what is known goes by the file again, and it is told (faults.md O5).
+    /// After a panic, by a defect of ours: what is known goes by the file again, and it is told (reliability.md O5).
     fn give_up(&mut self) -> Duration {
         self.open = None;
         self.tell("what counts has panicked".to_owned());

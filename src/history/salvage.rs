@@ -1,4 +1,4 @@
-//! A damaged file is put aside as it is, and what can be read of it goes into a new one (faults.md D4).
+//! A damaged file is put aside as it is, and what can be read of it goes into a new one (reliability.md D4).
 //!
 //! The new file is made beside the damaged one, under a name that says that it is not whole; when it is, it gets a name
 //! that says so, and only then are the two exchanged. A stop at any point is gone on from at the next start.

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long another program's lock is waited for (faults.md D3).
+/// How long another program's lock is waited for (reliability.md D3).
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
-/// After a checkpoint, no more of the log is kept than this: a burst does not occupy the disk for ever (faults.md D9).
+/// After a checkpoint, no more of the log is kept than this: a burst does not occupy the disk for ever (reliability.md D9).
 const LOG_KEPT: i64 = 64 << 20;
 
 /// Saved filters are counted and pruned once in this many: it takes milliseconds, and a few too many do no harm.
@@ -62,7 +62,7 @@ fn failed(text: &str) -> rusqlite::Error {
     )
 }
 
-/// The state a stored code stands for. The original wrote a few codes that are no states (joyce.md, section 3).
+/// The state a stored code stands for. The original wrote a few codes that are no states (protocol.md, "The history").
 pub(super) fn state_of(code: &str) -> Occupation {
     let code = match code {
         "u" => "wu",
@@ -105,7 +105,7 @@ impl Store {
 
     /// Writes `records` in this order, in one transaction, at `now` by the wall clock. After an error the store must be
     /// dropped and opened anew: what it knows of names may be wrong, and a failed fsync must not be repeated on its
-    /// connection (faults.md D5).
+    /// connection (reliability.md D5).
     pub(super) fn write<'a>(
         &mut self,
         records: impl Iterator<Item = &'a Record>,

@@ -24,24 +24,24 @@ impl Status {
 /// What is wrong with a history. Its text is one line, and says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
-    /// Nothing can be written; pushes wait in the backlog (faults.md D1, D3).
+    /// Nothing can be written; pushes wait in the backlog (reliability.md D1, D3).
     Unwritable {
         /// What SQLite says.
         reason: String,
     },
-    /// The file that is in use is damaged; the next start puts it aside (faults.md D4).
+    /// The file that is in use is damaged; the next start puts it aside (reliability.md D4).
     Damaged {
         /// What was found.
         reason: String,
     },
     /// Another file stands in the place of the one that is in use, or none.
     Exchanged,
-    /// A damaged file was put aside, and still lies there to be looked at (faults.md D4).
+    /// A damaged file was put aside, and still lies there to be looked at (reliability.md D4).
     PutAside {
         /// Where.
         file: PathBuf,
     },
-    /// SQLite's log has grown beyond its bound (faults.md D9).
+    /// SQLite's log has grown beyond its bound (reliability.md D9).
     LogLarge {
         /// How many bytes it has.
         bytes: u64,

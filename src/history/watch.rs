@@ -1,4 +1,4 @@
-//! The thread that looks after the file while others use it: it checks a large one whole after the start (faults.md D4),
+//! The thread that looks after the file while others use it: it checks a large one whole after the start (reliability.md D4),
 //! and sees whether it stands in its place, whether the log grows beyond its bound (D9) and whether a damaged file still
 //! lies there.
 

@@ -1,5 +1,5 @@
 //! The thread that writes: it takes what waits, commits it in one transaction, then acknowledges all of it. Whatever
-//! the disk does, no record is lost, doubled or overtaken while the process lives (faults.md D1, D5, P10).
+//! the disk does, no record is lost, doubled or overtaken while the process lives (reliability.md D1, D5, P10).
 
 use super::lock::{Lock, Standing};
 use super::open::Owned;
@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(super) const BATCH: usize = 4096;
 
 /// How soon a failed write is tried again, at first and after many failures: the backlog must be on its way within
-/// ten seconds after the cause ended (faults.md D1).
+/// ten seconds after the cause ended (reliability.md D1).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// What is said where another file stands in the place of ours, or none.
@@ -53,7 +53,7 @@ struct Shared {
     /// Somebody waits for the end: do not rest long between tries.
     closing: AtomicBool,
     commits: Arc<Commits>,
-    /// SQLite has said that the file is damaged; the next start looks at all of it (faults.md D4).
+    /// SQLite has said that the file is damaged; the next start looks at all of it (reliability.md D4).
     damaged: AtomicBool,
 }
 
@@ -286,7 +286,7 @@ impl Writer {
     }
 
     /// One try. After an error the connection is gone, and the next try opens the file anew and asks it first whether
-    /// the transaction took effect after all: a commit may fail after its last byte was written (faults.md D5).
+    /// the transaction took effect after all: a commit may fail after its last byte was written (reliability.md D5).
     fn attempt(&mut self, write: impl FnOnce(&mut Store) -> rusqlite::Result<()>) -> Result<(), String> {
         let text = |error: rusqlite::Error| {
             if check::is_damage(&error) && !self.shared.damaged.swap(true, Ordering::Relaxed) {

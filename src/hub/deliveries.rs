@@ -18,7 +18,7 @@ pub(super) type Recipients = Vec<(ChannelId, Box<dyn Recipient>)>;
 
 impl Deliveries {
     /// How long requests are answered before others that run on this thread get their turn. Writing a
-    /// whole fan-out at once makes it fastest, so this is what may be asked of them (performance.md).
+    /// whole fan-out at once makes it fastest, so this is what may be asked of them (docs/performance.md).
     const TURN: Duration = Duration::from_millis(50);
 
     /// How many are answered before the time is looked at.

@@ -1,5 +1,5 @@
 //! Filters that are yet to be saved. A page that is opened sets its filter, and so do ten thousand that come back at
-//! once: they are saved together, within a second (faults.md C3), and nobody waits for that.
+//! once: they are saved together, within a second (reliability.md C3), and nobody waits for that.
 
 use crate::core::slack::Slack;
 use crate::core::source::Timestamp;

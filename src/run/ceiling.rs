@@ -1,4 +1,4 @@
-//! What the daemon takes of memory at most, by what the setup allows (faults.md O5).
+//! What the daemon takes of memory at most, by what the setup allows (reliability.md O5).
 //!
 //! The figures are of the sizes that the types have on 64-bit systems, with what the allocator adds, rounded up. What the
 //! kernel keeps for sockets is not among them.

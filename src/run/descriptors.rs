@@ -1,4 +1,4 @@
-//! How many files may be open, and how many of them the web port may have (faults.md O4).
+//! How many files may be open, and how many of them the web port may have (reliability.md O4).
 
 use crate::doors::ingest;
 use crate::setup::{Setup, Tls};

@@ -1,4 +1,4 @@
-//! A setup that is read again while the daemon runs: all of it counts, or nothing of it (faults.md O1).
+//! A setup that is read again while the daemon runs: all of it counts, or nothing of it (reliability.md O1).
 //!
 //! Everything that can fail is done first: the file is read and resolved, the timetables are made, a place in the
 //! history is had. Only then anything changes, and that cannot fail.
@@ -254,7 +254,7 @@ impl Running {
 }
 
 /// Serves the certificates that are of use, and notes which of them are others; returns those that are not. A setup that
-/// takes a token away must count, whatever has become of a certificate (faults.md O8: the old one is kept, with an alarm).
+/// takes a token away must count, whatever has become of a certificate (reliability.md O8: the old one is kept, with an alarm).
 fn take_certificates(certificates: Vec<Fresh>, difference: &mut Difference) -> Vec<(&'static str, BadPair)> {
     let mut refused = Vec::new();
     for certificate in certificates {
@@ -279,7 +279,7 @@ fn concerns_timetables(old: &Setup, new: &Setup) -> bool {
         || old.rules != new.rules
 }
 
-/// One line of the log has no more characters than this (faults.md O6).
+/// One line of the log has no more characters than this (reliability.md O6).
 const LINE: usize = 256;
 
 fn tell(outcome: &Result<Applied, NotReloaded>) {

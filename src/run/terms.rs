@@ -10,7 +10,7 @@ use crate::setup::{PushToken, Setup};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Of how many channels the filter is kept after their end (faults.md C3): at some 90 bytes each, 4 MB, and
+/// Of how many channels the filter is kept after their end (reliability.md C3): at some 90 bytes each, 4 MB, and
 /// each distinct filter once.
 pub(super) const MAX_REMEMBERED: usize = 50_000;
 

@@ -7,7 +7,7 @@ use super::resolve::{NETWORKS, minutes, patience, seconds};
 use ipnet::IpNet;
 use std::time::Duration;
 
-/// The keys of `[http]` that share the web port among those who use it (faults.md C10, O4).
+/// The keys of `[http]` that share the web port among those who use it (reliability.md C10, O4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crowd {
     /// How many connections there may be; none: as many as the limit of open files leaves.

@@ -35,7 +35,7 @@ pub(super) fn insight(ask: &mut Reader) -> Insight {
     insight
 }
 
-/// No message about them repeats a value (faults.md O7).
+/// No message about them repeats a value (reliability.md O7).
 fn tokens(ask: &mut Reader) -> Vec<[u8; 32]> {
     let (mut mistakes, mut tokens): (Vec<Mistake>, Vec<[u8; 32]>) = (Vec::new(), Vec::new());
     for table in ask.tables("insight.tokens") {

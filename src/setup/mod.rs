@@ -3,7 +3,7 @@
 //! Layers are asked key by key, the top one first (`layers`, `reader`, `fields`); each answer is parsed into
 //! the type that the rest of the house uses (`resolve`, `rooms`, `rules`, `tokens`, `network`, `tls`,
 //! `timetable`, `closures`); all that is wrong is told at once, with its place (`mistake`), before a port or a
-//! file is touched (faults.md O1). Nothing outside this module sees a setting as text that is not meant as text.
+//! file is touched (reliability.md O1). Nothing outside this module sees a setting as text that is not meant as text.
 
 mod closures;
 mod control;
@@ -191,7 +191,7 @@ pub struct HistoryFile {
     pub keep: Option<Duration>,
 }
 
-/// How far the state may grow (`[limits]`, faults.md S3).
+/// How far the state may grow (`[limits]`, reliability.md S3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// PCs that are known.

@@ -43,7 +43,7 @@ pub(super) fn clash(a: SocketAddr, b: SocketAddr) -> bool {
 
 /// A network, or one address as a network of its own.
 ///
-/// IPv4 addresses written as IPv6 become IPv4, as those of peers do (faults.md P1).
+/// IPv4 addresses written as IPv6 become IPv4, as those of peers do (reliability.md P1).
 pub(super) fn network(text: &str) -> Result<IpNet, Refusal> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address.to_canonical()));

@@ -20,7 +20,7 @@ pub enum Origin {
 pub(super) struct Page {
     /// As it was read.
     pub(super) text: String,
-    /// The same, byte for byte as long, with starred secrets (faults.md O7).
+    /// The same, byte for byte as long, with starred secrets (reliability.md O7).
     pub(super) shown: Arc<str>,
 }
 

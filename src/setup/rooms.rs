@@ -20,7 +20,7 @@ pub(super) struct Rooms {
 const LONGEST_NAME: usize = 100;
 
 /// Resolves `[[room]]`; the room `none` is added where it is not listed, since PCs that no rule
-/// places stand in it (faults.md S2).
+/// places stand in it (reliability.md S2).
 pub(super) fn rooms(ask: &mut Reader, most: usize) -> Rooms {
     let mut mistakes = Vec::new();
     let mut plans: Vec<RoomPlan> = Vec::new();
@@ -73,7 +73,7 @@ fn name(text: &str) -> Result<String, Refusal> {
         return Err(Refusal::new(format!("a room's name is 1 to {LONGEST_NAME} printable characters")));
     }
     if text.contains(['<', '>']) {
-        // The old page takes names as HTML (faults.md F3).
+        // The old page takes names as HTML (reliability.md F3).
         return Err(Refusal::new("\"<\" and \">\" in a room's name would break the old page"));
     }
     Ok(text.into())

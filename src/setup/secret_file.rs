@@ -1,4 +1,4 @@
-//! Secrets, and the files that they stand in (faults.md O7).
+//! Secrets, and the files that they stand in (reliability.md O7).
 
 use super::mistake::Refusal;
 use std::fmt;

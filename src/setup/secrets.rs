@@ -1,7 +1,7 @@
 //! What of a setup file must not be shown.
 //!
 //! The file holds digests, which are no secrets. But a tired person writes the token itself where
-//! its digest belongs, and the message about that mistake ends in a log (faults.md O7). Addresses of calendars are
+//! its digest belongs, and the message about that mistake ends in a log (reliability.md O7). Addresses of calendars are
 //! secrets as well.
 
 use std::ops::Range;

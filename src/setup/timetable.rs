@@ -361,7 +361,7 @@ pub(super) fn room(text: &str, rooms: &Rooms) -> Result<RoomKey, Refusal> {
     }
 }
 
-/// The token, which is repeated nowhere (faults.md O7).
+/// The token, which is repeated nowhere (reliability.md O7).
 fn token(fields: &mut Fields<'_>) -> Option<(Secret, Place)> {
     if let (Some(written), Some(_)) = (fields.find("token"), fields.find("token_file")) {
         fields

@@ -11,7 +11,7 @@ use crate::core::source::Source;
 /// one that somebody forgot to take out.
 const OF_ONE_SOURCE: usize = 2;
 
-/// Resolves `push.tokens`. No message about them repeats a value (faults.md O7).
+/// Resolves `push.tokens`. No message about them repeats a value (reliability.md O7).
 pub(super) fn tokens(ask: &mut Reader) -> Vec<PushToken> {
     let mut mistakes: Vec<Mistake> = Vec::new();
     let mut tokens: Vec<PushToken> = Vec::new();

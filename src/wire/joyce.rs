@@ -1,4 +1,4 @@
-//! What clients send on a channel: joyce.md, sections 1 and 2.
+//! What clients send on a channel: protocol.md, "Channels" and "Messages of a client".
 
 use super::json::{self, Object, Value};
 use crate::core::message::HistoricRange;
@@ -16,7 +16,7 @@ pub struct Request {
     pub token: Option<Token>,
     /// What it asks, in order.
     pub asks: Vec<Ask>,
-    /// How many of its messages were of no known type or form, and ignored (faults.md C13).
+    /// How many of its messages were of no known type or form, and ignored (reliability.md C13).
     pub ignored: usize,
 }
 
@@ -89,7 +89,7 @@ fn bare_token(json: &[u8]) -> Option<Token> {
 pub struct Callback(Box<str>);
 
 impl Callback {
-    /// Takes `text` as a name: `[A-Za-z_$][A-Za-z0-9_$.]{0,127}` (faults.md C8).
+    /// Takes `text` as a name: `[A-Za-z_$][A-Za-z0-9_$.]{0,127}` (reliability.md C8).
     ///
     /// # Errors
     /// When it is not of that form: anything else could be made to run in the page.

@@ -1,6 +1,6 @@
 //! JSON as we accept it, on both ports: strict, bounded in depth, and with every duplicate key known.
 //!
-//! What a general parser lets through and we do not (faults.md J1, J2): nesting deeper than
+//! What a general parser lets through and we do not (reliability.md J1, J2): nesting deeper than
 //! [`MAX_DEPTH`], NUL in strings, and objects that name a key twice, where two readers of the same
 //! bytes could see two things.
 

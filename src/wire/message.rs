@@ -1,4 +1,4 @@
-//! What the server tells, as bytes: joyce.md, section 3.
+//! What the server tells, as bytes: protocol.md, "Messages of the server".
 
 use super::joyce::Callback;
 use crate::core::message::{Body, HistoricRange, HistoricUpdate, RoomEntry};
@@ -205,7 +205,7 @@ fn json(value: &impl Serialize) -> Bytes {
 }
 
 /// JSON that is also harmless inside a script: `<` could open a tag, and U+2028 and U+2029 end a line
-/// there (faults.md C8). Escaped everywhere, so that both transports share the same bytes.
+/// there (reliability.md C8). Escaped everywhere, so that both transports share the same bytes.
 struct InScripts;
 
 impl serde_json::ser::Formatter for InScripts {

@@ -1,4 +1,4 @@
-//! What is pushed, and how a push is answered: joyce.md, section 4.
+//! What is pushed, and how a push is answered: protocol.md, "Push".
 
 use super::json::{self, Object, Value};
 use crate::core::pc::{Occupation, PcName, System, Use};
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 /// The answer to a push that was applied and recorded.
 pub const DONE: &str = "true";
 
-/// The answer to a push that was applied and shown, but is not yet recorded (faults.md P10).
+/// The answer to a push that was applied and shown, but is not yet recorded (reliability.md P10).
 pub const APPLIED: &str = r#""applied, not yet recorded""#;
 
 /// What a push reports; no name comes twice.
@@ -66,7 +66,7 @@ impl From<Refused> for BadPush {
 /// Reads a push.
 ///
 /// # Errors
-/// When anything of it is bad; every bad entry is named (faults.md P6, J1, J2).
+/// When anything of it is bad; every bad entry is named (reliability.md P6, J1, J2).
 pub fn report(body: &[u8]) -> Result<Report, BadPush> {
     let value =
         json::parse(body).map_err(|error| BadPush::whole(format!("the body is not JSON: {error}")))?;

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
-/// A value is not UTF-8 once decoded (faults.md J1).
+/// A value is not UTF-8 once decoded (reliability.md J1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not UTF-8")]
 pub struct NotUtf8;

@@ -36,13 +36,13 @@ use tokio::runtime::{Builder, Runtime};
 /// How many of the last steps are told of a run that fails.
 const TOLD: usize = 60;
 
-/// A filter is saved within this time (faults.md C3).
+/// A filter is saved within this time (reliability.md C3).
 const SAVED: Duration = Duration::from_secs(1);
 
-/// After this long, all is written that waited for a disk that works again (faults.md D1).
+/// After this long, all is written that waited for a disk that works again (reliability.md D1).
 const RECOVERED: Duration = Duration::from_secs(10);
 
-/// How long a start waits for another program's lock (faults.md D3).
+/// How long a start waits for another program's lock (reliability.md D3).
 const LOCKED: Duration = Duration::from_secs(5);
 
 /// Only versions that come from the clock are as high.

@@ -7,7 +7,7 @@ use tkbd::core::version::{Version, Versions};
 /// A client with what it shows.
 pub(crate) struct Reader {
     pub(crate) token: Token,
-    /// Applies the messages of one reply newest first, as old slaves do (faults.md F2).
+    /// Applies the messages of one reply newest first, as old slaves do (reliability.md F2).
     pub(crate) newest_first: bool,
     /// Will not come back.
     pub(crate) gone: bool,

@@ -178,6 +178,16 @@ fn a_file_may_not_be_silent_long_or_unfinished() {
 }
 
 #[test]
+fn a_document_may_not_be_missing() {
+    let missing = |text| documents_that_are_not_there(&one("src/run.rs", text), &["/docs/protocol.md"]);
+    found(&missing("//! As in protocol.md.\n/// (docs/protocol.md, \"Push\")"), &[]);
+    found(
+        &missing("//! Says faults.md, C3.\n// a/protocol.md."),
+        &["1: there is no faults.md", "2: there is no a/protocol.md"],
+    );
+}
+
+#[test]
 fn a_readme_may_not_forget() {
     let commands = commands_of("  run cargo test --locked\nrun curl x\ncargo fmt\n");
     assert_eq!(commands, ["cargo test --locked"]);

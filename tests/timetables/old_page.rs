@@ -1,6 +1,6 @@
 //! The old page's data, end to end: a demo campus, a real calendar over HTTP, and what the page would draw of both.
 //!
-//! How it reads is in joyce.md, section 6: it counts `wf`, `lf` and `o` as free, and takes a chain of events with
+//! It counts `wf`, `lf` and `o` as free, and takes a chain of events with
 //! gaps of less than 15 minutes for one reservation.
 
 use crate::common::{Daemon, Request, percent, states};

@@ -1,4 +1,4 @@
-//! What stands in a line of the log: text from outside is on one line, moves no cursor, and ends (faults.md O6).
+//! What stands in a line of the log: text from outside is on one line, moves no cursor, and ends (reliability.md O6).
 
 use super::super::text::plain;
 use std::fmt::{self, Debug};

@@ -1,5 +1,5 @@
 //! Who writes the log: a thread of its own, so that nobody waits for a log that is not read; and what it leaves out
-//! (faults.md O6).
+//! (reliability.md O6).
 
 use super::lines;
 use std::collections::HashMap;

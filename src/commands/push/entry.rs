@@ -36,7 +36,7 @@ pub(super) fn entry(text: &str) -> Result<(PcName, Occupation), BadEntry> {
 }
 
 /// Reads a code, or a word with or without a session. Without one, Windows is meant, as in a push
-/// (joyce.md, section 4).
+/// (protocol.md, "Push").
 fn state(written: &str) -> Result<Occupation, BadEntry> {
     let lower = written.to_ascii_lowercase();
     let (word, session) = match lower.split_once(':') {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 /// and nothing is dropped.
 const AHEAD: usize = 2 * MOST;
 
-/// A line longer than this is no entry, and no push that a daemon would take (faults.md P5).
+/// A line longer than this is no entry, and no push that a daemon would take (reliability.md P5).
 const LONGEST: u64 = 1 << 20;
 
 /// Pushes each line of standard input as it comes, until it ends. What is there is pushed together, so

@@ -139,7 +139,7 @@ fn describe(address: &str, error: &PushError) -> String {
 /// What the port of the channels says to a push.
 const UNKNOWN_PATH: &str = "Unknown path";
 
-/// A daemon takes 1 MiB in 10 s (faults.md P5); a thousand states are a tenth of that.
+/// A daemon takes 1 MiB in 10 s (reliability.md P5); a thousand states are a tenth of that.
 const MOST: usize = 1000;
 
 /// The parts in which states are sent, in their order: none longer than [`MOST`], and none with a PC

@@ -16,7 +16,7 @@ pub(super) fn read(file: Option<&Path>) -> Result<Option<String>, Failure> {
     // Asked of the open file, so that it is the one that is read.
     let mode = file.metadata().map_err(|error| cannot(error.to_string()))?.permissions().mode();
     if mode & 0o007 != 0 {
-        // faults.md O7: a secret that everybody can read is none.
+        // reliability.md O7: a secret that everybody can read is none.
         return Err(cannot("everybody on this machine may use this file; chmod o= it first".into()));
     }
     let mut token = String::new();

@@ -127,7 +127,7 @@ pub(super) fn total(rows: &[Row]) -> Counts {
 }
 
 /// What a reader of the board wants to know of today's reservations. Events that follow each other with
-/// gaps under a quarter are one, as on the old page: nobody can work in between (joyce.md, section 6).
+/// gaps under a quarter are one, as on the old page: nobody can work in between.
 fn reserved(reservations: &[Reservation], now: TimeOfDay) -> Option<Reserved> {
     const GAP: u16 = 15;
     const SOON: u16 = 60;

@@ -50,7 +50,7 @@ impl House {
     }
 
     /// No channel could be had for a request. A client that is known must not be told so: the old page and the
-    /// old slave go on with nothing but an answer (faults.md C9).
+    /// old slave go on with nothing but an answer (reliability.md C9).
     pub(super) fn turn_away(&mut self, poll: Poll, why: Shortage) -> NoChannel {
         let Some(kept) = self.remembered.find(&poll.token) else {
             return NoChannel { why, fate: Fate::Again(poll) };

@@ -126,7 +126,7 @@ impl Concern {
 }
 
 /// A reply holds at most one message that bears occupation (invariant 7): old slaves apply the newest
-/// first (faults.md F2). The last of several is the newest, and covers what the others say.
+/// first (reliability.md F2). The last of several is the newest, and covers what the others say.
 pub(super) fn keep_last_occupation(messages: &mut Vec<Arc<Message>>) {
     let last = messages.iter().rposition(|message| message.bears_occupation());
     let mut at = 0;

@@ -154,7 +154,7 @@ fn history(offset: u64) -> Ask {
     Ask::HistoricUpdates(HistoricRange { offset, count: 1 })
 }
 
-// joyce.md, section 1: "When it is answered".
+// protocol.md, "When it is answered".
 
 #[test]
 fn rule_1_a_new_channel_is_answered_at_once_welcome_tags_and_then_its_answers() {

@@ -25,7 +25,7 @@ const MAX_TAGS_OF_ROOM: usize = 64;
 impl State {
     /// Takes over the rooms and tags of a master: rooms appear and are renamed, known PCs move, and those that are
     /// yet to appear will stand where the master has them, whatever the rules say. Rooms and PCs that the lead does
-    /// not name stay as they are (faults.md M2). Returns what that has changed, if anything; and how many entries
+    /// not name stay as they are (reliability.md M2). Returns what that has changed, if anything; and how many entries
     /// were left out, for being beyond a limit or there twice.
     pub fn follow(&mut self, lead: &Lead) -> (Option<Rearranged>, usize) {
         let mut skipped = 0;

@@ -35,7 +35,7 @@ impl State {
     /// The message `occupation_update` with what has changed in some rooms since a version, oldest
     /// first. It walks the changes since, not the PCs. Its version is the present one, as a snapshot's:
     /// of a reply that was given back late, the client may have seen a newer version than the last of
-    /// these changes (faults.md C5).
+    /// these changes (reliability.md C5).
     pub(in crate::core) fn occupation_since(&self, rooms: &RoomSet, since: Version) -> Body {
         let changed = self.by_change.range((since.next(), PcId(0))..).map(|(_, id)| self.pc(*id));
         let passing = changed.filter(|pc| rooms.contains(pc.room));

@@ -102,7 +102,7 @@ impl State {
     }
 
     /// Takes away the rooms that nothing names any more, and in which nobody is: those that the setup listed, or that
-    /// somebody was in. A master never takes a room away by not naming it (faults.md M2).
+    /// somebody was in. A master never takes a room away by not naming it (reliability.md M2).
     fn clear_away(&mut self, then: &[RoomPlan], peopled: &HashSet<RoomId>) {
         let led = self.lead.iter().flat_map(|lead| &lead.rooms).map(|room| &room.key);
         let named: HashSet<&RoomKey> = self.listed.iter().map(|room| &room.key).chain(led).collect();

@@ -2,7 +2,7 @@
 //! what is wrong, and figures for Prometheus.
 //!
 //! Everybody may ask whether all is well, since load balancers do. Figures and reasons name rooms and hosts: they are
-//! for who is listed, and never for who comes by way of a proxy that nobody trusts (faults.md F7).
+//! for who is listed, and never for who comes by way of a proxy that nobody trusts (reliability.md F7).
 
 mod metrics;
 mod process;

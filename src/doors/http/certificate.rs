@@ -1,6 +1,6 @@
 //! The certificate of a door and its key: read from their files, checked, and exchanged while the daemon runs.
 //!
-//! What is bad never takes the place of what is good (faults.md O8). Connections keep what they began with.
+//! What is bad never takes the place of what is good (reliability.md O8). Connections keep what they began with.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rustls::crypto::ring;
@@ -49,7 +49,7 @@ pub enum BadPair {
         /// Why.
         why: String,
     },
-    /// Others may read the key (faults.md O7).
+    /// Others may read the key (reliability.md O7).
     #[error("everybody on this machine may use the key {}; chmod o= it", .0.display())]
     Exposed(PathBuf),
     /// A file holds nothing of what it is for.

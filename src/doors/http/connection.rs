@@ -74,7 +74,7 @@ pub struct Connection {
 }
 
 /// Bytes that a client may send while its request is held. One that sends more wants other things than to wait; and
-/// behind what is not read its end could not be seen (faults.md C1).
+/// behind what is not read its end could not be seen (reliability.md C1).
 const MAX_AHEAD: usize = 16 * 1024;
 
 /// What is read at once. A head that is longer goes to hyper, as all do that come in parts.

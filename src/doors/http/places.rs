@@ -1,5 +1,5 @@
 //! Places for connections: as many as there are open files for them, and of one address no more than its share
-//! (faults.md C10, O4).
+//! (reliability.md C10, O4).
 
 use super::forwarded::contains;
 use crate::core::origins::Origin;

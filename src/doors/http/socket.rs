@@ -37,7 +37,7 @@ pub struct Socket {
 /// How long a reader may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// One that takes nothing for so long is given up (faults.md C12).
+    /// One that takes nothing for so long is given up (reliability.md C12).
     stalled: Span,
     /// One that has not taken an answer whole by then is given up, however it goes.
     in_all: Span,

@@ -17,7 +17,7 @@ use super::socket::Socket;
 ///
 /// It also looks at the head as it passes by: hyper lets a request through that has a Content-Length beside
 /// a Transfer-Encoding, and drops the one; a proxy in front might drop the other, and see other
-/// requests than we do (RFC 9112, section 6.3; faults.md C15).
+/// requests than we do (RFC 9112, section 6.3; reliability.md C15).
 pub(super) struct Tap {
     /// Escaped and looked at, but without room in hyper's buffer yet.
     ready: Bytes,

@@ -19,7 +19,7 @@ impl Joyce {
     const LOOK: Duration = Duration::from_millis(250);
 
     /// Answers a request for which there was no channel. A client that is known is told nothing, after a pause, and
-    /// comes again (faults.md C9); a new one waits that long for a place (C10).
+    /// comes again (reliability.md C9); a new one waits that long for a place (C10).
     ///
     /// # Errors
     /// The answer where no place comes free in time.

@@ -1,4 +1,4 @@
-//! One document from a server of timetables, within bounds (faults.md T1–T3).
+//! One document from a server of timetables, within bounds (reliability.md T1–T3).
 //!
 //! An address may itself be a secret, as those of private calendars are: no error repeats one.
 

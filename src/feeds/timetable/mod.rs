@@ -113,13 +113,13 @@ pub struct Problem {
 /// Why nothing is known.
 ///
 /// No variant repeats what came from outside, or where it was asked for: addresses of calendars are secrets
-/// (faults.md O6, O7).
+/// (reliability.md O6, O7).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It could not be had.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// It is not what it should be, and so all of it is left aside (faults.md T2).
+    /// It is not what it should be, and so all of it is left aside (reliability.md T2).
     #[error("{0}")]
     Malformed(String),
     /// It has more bookings than [`MAX_BOOKINGS`].

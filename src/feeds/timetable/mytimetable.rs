@@ -302,7 +302,7 @@ impl Location {
     }
 }
 
-/// All of it, or nothing of it (faults.md T2).
+/// All of it, or nothing of it (reliability.md T2).
 fn parsed<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(document).map_err(|error| {
         let what = if error.is_data() { "not what MyTimetable answers" } else { "not JSON" };

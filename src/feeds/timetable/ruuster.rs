@@ -281,7 +281,7 @@ impl Event {
     }
 }
 
-/// All of it, or nothing of it (faults.md T2).
+/// All of it, or nothing of it (reliability.md T2).
 fn parsed<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
     let mut rest = document;
     let parsed = rmp_serde::from_read(&mut rest).map_err(|error| {

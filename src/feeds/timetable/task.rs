@@ -19,7 +19,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 /// How often that may happen. A source that makes up rooms must not drive us against other people's servers.
 const BETWEEN: Duration = Duration::from_secs(60);
 
-/// How long the task sleeps at most: the wall clock may be set, and machines sleep (faults.md K1).
+/// How long the task sleeps at most: the wall clock may be set, and machines sleep (reliability.md K1).
 const NAP: Duration = Duration::from_secs(30);
 
 /// How long after a defect of ours all begins anew.

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-/// The longest text (faults.md T2): more stands on no display.
+/// The longest text (reliability.md T2): more stands on no display.
 const LONGEST: usize = 200;
 
 /// How a provider's text becomes that of a reservation.
@@ -26,7 +26,7 @@ impl TextRule {
 }
 
 /// `text` on one line, without what steers a terminal or hides in a page. The old page takes some texts as HTML
-/// (faults.md F3), and nobody can be asked to write another, so that angle brackets become others.
+/// (reliability.md F3), and nobody can be asked to write another, so that angle brackets become others.
 fn clean(text: &str) -> String {
     let mut clean = String::new();
     for c in text.chars() {

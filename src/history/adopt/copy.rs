@@ -53,7 +53,7 @@ impl Part {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        // Of the file that it is made of others may have known; of a copy nobody does (faults.md O7).
+        // Of the file that it is made of others may have known; of a copy nobody does (reliability.md O7).
         let file = create(&part.0)?;
         let mut copy = Connection::open(&part.0)?;
         if Backup::new(source, &mut copy)?.step(-1)? != StepResult::Done {

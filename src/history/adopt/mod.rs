@@ -1,4 +1,4 @@
-//! The original's database becomes ours, in place (faults.md D8): first a verified copy beside it, then one
+//! The original's database becomes ours, in place (reliability.md D8): first a verified copy beside it, then one
 //! transaction, so that a stop at any point leaves the old file or the new one.
 //!
 //! Its columns were declared STRING, which has numeric affinity: a name that looks like a number was stored as one
@@ -204,7 +204,7 @@ fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(row.get_ref(column)?.as_bytes_or_null()?.map(String::from_utf8_lossy).unwrap_or_default().into_owned())
 }
 
-/// On one line, whatever it holds, and not too long (faults.md O6).
+/// On one line, whatever it holds, and not too long (reliability.md O6).
 fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(64).collect::<String>())
 }

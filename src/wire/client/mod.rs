@@ -1,8 +1,8 @@
 //! The wire as a client sees it: what it asks of a daemon and pushes to one, and what it hears back
-//! (joyce.md, sections 1 to 4).
+//! (protocol.md).
 //!
 //! A reply comes from another machine, so nothing in it is believed: what does not read is passed over
-//! and counted, and only a body that is no reply at all is an error (faults.md M2).
+//! and counted, and only a body that is no reply at all is an error (reliability.md M2).
 
 mod ask;
 mod heard;

@@ -5,7 +5,7 @@ use crate::core::source::Source;
 use serde_json::{Map, Value, json};
 
 /// The body of a push. Where a PC stands twice its last state is sent: a body in which a key is
-/// repeated is refused whole (faults.md J2).
+/// repeated is refused whole (reliability.md J2).
 pub fn push_body(source: Option<&Source>, states: &[(PcName, Occupation)]) -> Vec<u8> {
     let data: Map<String, Value> =
         states.iter().map(|(name, state)| (name.as_str().to_owned(), status(*state))).collect();

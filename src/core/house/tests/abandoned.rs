@@ -1,4 +1,4 @@
-//! Channels that are abandoned, and the memory that they had (faults.md C3).
+//! Channels that are abandoned, and the memory that they had (reliability.md C3).
 
 use super::*;
 use crate::core::origins::{Origin, Share};
