@@ -189,6 +189,24 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_says_of_every_key_that_waits_that_it_does() {
+        let reference = include_str!("../../setups/example.toml");
+        let waiting = reference.split("\n#\n").find(|part| part.contains("wait for its next start")).unwrap();
+        let said = |key: &str| {
+            let mut words = waiting.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.any(|word| word == key)
+        };
+        // The lists that this file gives to its macro.
+        let lists = include_str!("difference.rs").split(concat!("later", ": [")).skip(1);
+        let keys = lists.filter_map(|rest| Some(rest.split_once(']')?.0)).flat_map(|list| list.split(", "));
+        let keys: Vec<&str> = keys.filter(|key| !key.is_empty() && !key.starts_with('$')).collect();
+        assert!(keys.contains(&"listen") && keys.contains(&"unsent"), "{keys:?}");
+        let silent: Vec<&&str> =
+            keys.iter().filter(|key| !said(if **key == "socket" { "control" } else { key })).collect();
+        assert!(silent.is_empty(), "{silent:?} wait for the next start, and {waiting:?} does not say so");
+    }
+
+    #[test]
     fn a_mirror_goes_on_with_its_master_and_with_whose_reservations_it_shows() {
         let old = setup("[mirror]\nmaster = \"http://a.example\"\n");
         let new = setup(
