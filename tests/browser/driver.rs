@@ -166,9 +166,9 @@ impl Browser {
         value.as_str().map_or_else(|| value.to_string(), str::to_owned)
     }
 
-    /// The same, as yes or no.
+    /// The same, as yes or no; of a promise too, which by itself would always be a yes.
     pub(crate) fn is(&self, expression: &str) -> bool {
-        self.value(&format!("!!({expression})")) == Value::Bool(true)
+        self.value(&format!("Promise.resolve(({expression})).then(is => !!is)")) == Value::Bool(true)
     }
 
     /// Waits until this expression is true of the page, whatever pages come and go meanwhile; answers its value.
