@@ -3,6 +3,11 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
+/// What is said where another file stands in the place of the history, or none. The log that lies beside it would be
+/// read into whatever stands there at the next start.
+pub(super) const EXCHANGED: &str = "another file stands in the place of the history, or none; put it back, or stop the \
+    daemon, remove the file with -wal behind its name, and start it";
+
 /// How the history is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
@@ -85,12 +90,7 @@ impl Display for Trouble {
                     "the history is damaged ({reason}); restart the daemon, which saves what can be read"
                 )
             }
-            Trouble::Exchanged => {
-                write!(
-                    f,
-                    "another file stands in the place of the history, or none; put it back, or restart the daemon"
-                )
-            }
+            Trouble::Exchanged => f.write_str(EXCHANGED),
             Trouble::PutAside { file } => {
                 write!(f, "a damaged history was put aside; look at {}, then move it away", file.display())
             }

@@ -6,7 +6,7 @@ use super::check;
 use super::lock::{self, Standing};
 use super::open::beside;
 use super::salvage;
-use super::status::Trouble;
+use super::status::{EXCHANGED, Trouble};
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -138,7 +138,7 @@ impl Watcher {
         if is_exchanged != std::mem::replace(&mut self.is_exchanged, is_exchanged) {
             let path = self.path.display();
             if is_exchanged {
-                tracing::error!(%path, "another file stands in the place of the history, or none; put it back, or restart the daemon");
+                tracing::error!(%path, "{EXCHANGED}");
             } else {
                 tracing::warn!(%path, "the history stands in its place again");
             }

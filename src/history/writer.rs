@@ -4,6 +4,7 @@
 use super::lock::{Lock, Standing};
 use super::open::Owned;
 use super::sqlite::Store;
+use super::status::EXCHANGED;
 use super::{Clock, CloseError, Commits, Digests, Record, Status, Trouble, check, lock};
 use crate::core::version::Versions;
 use crate::health;
@@ -24,9 +25,6 @@ pub(super) const BATCH: usize = 4096;
 /// How soon a failed write is tried again, at first and after many failures: the backlog must be on its way within
 /// ten seconds after the cause ended (reliability.md D1).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// What is said where another file stands in the place of ours, or none.
-const EXCHANGED: &str = "the file was exchanged for another; put it back or restart the daemon";
 
 /// What the writer is given.
 pub(super) enum Job {
@@ -226,8 +224,9 @@ impl Writer {
 
     fn commit(&mut self) -> Result<(), Duration> {
         let mut batch = std::mem::take(&mut self.batch);
-        // What came before a barrier is on the disk by now: a barrier alone needs no transaction.
-        if batch.iter().any(|(record, _)| !matches!(record, Record::Barrier)) {
+        // What came before a barrier is on the disk by now: a barrier alone needs no transaction, where that is our file.
+        let has_more = batch.iter().any(|(record, _)| !matches!(record, Record::Barrier));
+        if has_more || !self.file.is_at(&self.path) {
             let now = self.clock.now();
             let written = self.persist(|store| store.write(batch.iter().map(|(record, _)| record), now));
             if let Err(pause) = written {

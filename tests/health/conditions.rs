@@ -168,6 +168,7 @@ fn d5_a_history_that_is_exchanged_beneath_the_daemon_is_told_and_nothing_acknowl
     fs::rename(&file, &away).unwrap();
     fs::copy(&backup, &file).unwrap();
     wait_for(&daemon, &["history_exchanged"]);
+    assert_eq!(push(&daemon, "wu"), 202, "also what changes nothing");
     assert_eq!(push(&daemon, "lf"), 202);
     assert_eq!(daemon.whole().occupation["hg075pc01"], "lf", "it is shown");
     wait_for(&daemon, &["history_exchanged", "history_unwritable"]);
