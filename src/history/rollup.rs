@@ -290,7 +290,9 @@ impl Open {
     pub(super) fn remove(&mut self, keep: Duration, zone: Tz, now: i64) -> rusqlite::Result<bool> {
         let keep = i64::try_from(keep.as_secs()).unwrap_or(i64::MAX);
         let before = now.min(self.ledger.tally.last).saturating_sub(keep);
-        let is_some = before > 0 && removal::rows(&mut self.connection, before, self.ledger.row, now)? > 0;
+        // A clock that was set back does not make times to come of those that were.
+        let latest = now.max(self.ledger.tally.last);
+        let is_some = before > 0 && removal::rows(&mut self.connection, before, self.ledger.row, latest)? > 0;
         if before > 0 && !is_some {
             removal::days(&mut self.connection, zone::day(before, zone))?;
         }

@@ -17,7 +17,8 @@ const LOOKED_AT: i64 = 1_000_000;
 /// How far a clock may be ahead of the next.
 const AHEAD: i64 = 86_400;
 
-/// Removes the oldest rows of those that were recorded before a second; returns how many, none at the end. It is `now`.
+/// Removes the oldest rows of those that were recorded before a second; returns how many, none at the end. It is
+/// `now`, or later.
 ///
 /// Stamps that lie in the future, or are no numbers, say nothing: whether such rows are old is said by the first behind
 /// them whose stamp may be right. That no later one may say it has its reason: a clock that stood in 1970 once would

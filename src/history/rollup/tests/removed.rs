@@ -85,6 +85,8 @@ fn a_clock_that_stood_far_back_once_removes_nothing_that_is_to_be_kept() {
     let mut open = Open::at(&dir.path()).unwrap();
     while open.count(&counting(None), now, 500).unwrap() {}
     assert!(!open.remove(Duration::from_secs(7 * 86_400), ZONE, now).unwrap());
+    // Nor where it stands before all of them now, and later than that once.
+    assert!(!open.remove(Duration::from_secs(7 * 86_400), ZONE, NOON - 30 * 86_400).unwrap());
 }
 
 #[test]
