@@ -200,6 +200,25 @@ fn a_room_s_page_that_could_not_be_fetched_is_fetched_later() {
 }
 
 #[test]
+fn a_room_s_page_stays_whole_where_something_else_answers_in_its_place() {
+    let site = Site::small();
+    let browser = at(&site, "/rooms/lab1");
+    browser.run(
+        "const own = window.fetch;
+         window.other = 0;
+         window.fetch = (...all) => window.other++ ? own(...all) : Promise.resolve(new Response('<main>Log in</main>'));",
+        &[],
+    );
+    let (left, _) = swap(&site);
+    browser.until("the login page", "window.other > 0");
+    browser
+        .until("who left", &format!("document.querySelector('[data-pc=\"{left}\"]').dataset.state === 'lf'"));
+    assert!(
+        browser.is("window.other > 1 && document.getElementById('now') && document.getElementById('pcs')")
+    );
+}
+
+#[test]
 fn who_reads_on_a_room_s_page_keeps_focus_and_place_when_it_is_renewed() {
     let mut rooms = few();
     rooms[0] = rooms[0].clone().booked(90, 150, LONG_DUTCH);

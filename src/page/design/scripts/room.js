@@ -46,6 +46,8 @@ async function fetchPage() {
   if (answer.status === 404) return location.reload();
   if (!answer.ok) throw answer.status;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  // Something on the way may have answered in its place: a page to log in at, say.
+  if (!page.getElementById('now')) throw answer.status;
   for (const now of document.querySelectorAll('main > [id]:not(#alert)')) {
     const next = page.getElementById(now.id);
     if (!next) now.remove();

@@ -59,7 +59,7 @@ async function page(event) {
 
 async function renewed(event) {
   const answer = await fetch(event.request);
-  event.waitUntil(keepPage(address(event.request), answer.clone()));
+  if (!answer.redirected) event.waitUntil(keepPage(address(event.request), answer.clone()));
   return answer;
 }
 
