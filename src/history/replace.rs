@@ -8,7 +8,7 @@ use super::salvage::{exchange, gone};
 use super::{OpenError, probe};
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 
 /// The copy while it is made, and when it is whole.
@@ -67,11 +67,12 @@ fn give(file: &Path, history: &Path) -> io::Result<()> {
         }
         found => found,
     }?;
-    let made = fs::metadata(file)?;
+    // Not what a link leads to: the directory belongs to another than root.
+    let made = fs::symlink_metadata(file)?;
     if (made.uid(), made.gid()) == (owner.uid(), owner.gid()) {
         return Ok(());
     }
-    chown(file, Some(owner.uid()), Some(owner.gid()))
+    lchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Puts the copy that lies ready, if one does, in the place of the history at `path`, which is kept under another name.
@@ -135,7 +136,7 @@ mod tests {
         let (dir, copy) = history_and_copy().await;
         fs::remove_file(dir.path()).unwrap();
         let nobody = rustix::process::geteuid().is_root().then_some(65_534);
-        chown(dir.path().parent().unwrap(), nobody, nobody).unwrap();
+        std::os::unix::fs::chown(dir.path().parent().unwrap(), nobody, nobody).unwrap();
         let ready = fs::metadata(replace(&dir.path(), &copy, |_| {}).unwrap().path).unwrap();
         let owner = fs::metadata(dir.path().parent().unwrap()).unwrap();
         assert_eq!((ready.uid(), ready.gid(), ready.mode() & 0o777), (owner.uid(), owner.gid(), 0o600));

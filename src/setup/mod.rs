@@ -56,8 +56,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What the process exits with where its setup asks for what cannot be had: `EX_CONFIG` of sysexits.h, at which systemd
-/// does not start it anew in vain.
+/// What the process exits with where its setup asks for what cannot be had: `EX_CONFIG` of sysexits.h.
 pub const EX_CONFIG: u8 = 78;
 
 /// The setup that is used where none is named: the site for which the old page was made.
