@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_history_that_is_not_there_is_restored_and_the_copy_is_its_directorys_owners() {
+    async fn a_history_that_is_not_there_is_restored_and_belongs_to_the_owner_of_its_directory() {
         let (dir, copy) = history_and_copy().await;
         fs::remove_file(dir.path()).unwrap();
         let nobody = rustix::process::geteuid().is_root().then_some(65_534);
