@@ -86,6 +86,8 @@ pub(crate) struct Gone {
 
 struct Slow {
     kind: Kind,
+    /// Sent when all of them are there: that is harder to bear than one after the other.
+    at_once: Vec<u8>,
     /// None when it is over.
     stream: Option<TcpStream>,
     since: Instant,
@@ -100,6 +102,7 @@ pub(super) fn run(slowness: Slowness) -> Outcome<Vec<Gone>> {
     let mut events = Events::with_capacity(1024);
     let mut clients: Vec<Slow> = Vec::new();
     let begun = Instant::now();
+    let mut have_begun = false;
     let (mut batch_due, mut byte_due) = (begun, begun + BYTE);
     let is_over = |slow: &Slow| slow.stream.is_none();
     while begun.elapsed().as_secs_f64() < slowness.seconds {
@@ -107,6 +110,10 @@ pub(super) fn run(slowness: Slowness) -> Outcome<Vec<Gone>> {
         let is_complete = clients.len() == slowness.clients;
         if is_complete && clients.iter().all(is_over) {
             break;
+        }
+        if is_complete && !have_begun {
+            have_begun = true;
+            clients.iter_mut().try_for_each(Slow::begin)?;
         }
         if !is_complete && batch_due <= now {
             batch_due = now + BETWEEN;
@@ -152,11 +159,19 @@ impl Slow {
         };
         poll.registry().register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)?;
         let (at_once, slowly) = kind.script(number);
-        stream.write_all(&at_once)?;
-        Ok(Slow { kind, stream: Some(stream), since: Instant::now(), lasted: None, slowly, sent: 0 })
+        Ok(Slow { kind, at_once, stream: Some(stream), since: Instant::now(), lasted: None, slowly, sent: 0 })
+    }
+
+    fn begin(&mut self) -> Outcome<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        stream.write_all(&std::mem::take(&mut self.at_once))?;
+        Ok(())
     }
 
     fn send_a_byte(&mut self) {
+        if !self.at_once.is_empty() {
+            return;
+        }
         let Some(stream) = &mut self.stream else { return };
         let Some(byte) = self.slowly.get(self.sent..=self.sent) else { return };
         match stream.write(byte) {

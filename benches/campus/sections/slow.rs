@@ -63,8 +63,9 @@ pub(super) fn measure(plan: &Plan<'_>) -> Outcome<Measured> {
     );
     text.push_str(&format!(
         "\nOne daemon, with its own settings, through all turns. Of the slow ones a third send the head of a request a byte a \
-         second, a third its body; the others listen to everything, ask for all states again and again, and read nothing. The \
-         good ones check all that they are told; there are {} pushes a minute, and one a second changes all 1,000 PCs.\n\n{}\n",
+         second, a third its body; the others listen to everything, ask for all states again and again, and read nothing. All \
+         begin within milliseconds. The good ones check all that they are told; there are {} pushes a minute, and one a second \
+         changes all 1,000 PCs.\n\n{}\n",
         number(PUSHES, 0),
         latencies(&turns)
     ));
