@@ -255,7 +255,7 @@ impl Connection {
             Turn::Client => {}
         }
         if !self.rest.is_empty() {
-            return Poll::Ready(if self.socket.begin() { Next::Some } else { Next::Ended });
+            return Poll::Ready(if self.socket.begin() { self.behind(door) } else { Next::Ended });
         }
         READ.with_borrow_mut(|buffer| {
             let read = match self.socket.poll_read(cx, buffer) {
@@ -276,6 +276,14 @@ impl Connection {
             }
             Poll::Ready(next)
         })
+    }
+
+    /// The request that came behind the last.
+    fn behind<D: Door>(&mut self, door: &D) -> Next<D::Plain> {
+        let Some((next, done)) = self.plain(&self.rest, door) else { return Next::Some };
+        // Not a slice of it: what is held would keep all of it.
+        self.rest = Bytes::copy_from_slice(self.rest.get(done..).unwrap_or_default());
+        next
     }
 
     /// A plain request, and its length.
