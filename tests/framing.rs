@@ -202,6 +202,33 @@ fn requests_that_come_byte_by_byte_behind_one_another_are_each_answered_once() {
 }
 
 #[test]
+fn requests_that_come_together_are_each_answered_once_and_in_their_order() {
+    let daemon = Daemon::start(&[]);
+    let whole = |token: &str, is_get: bool| match is_get {
+        true => Request::get(&format!("/?m=[\"{token}\"]")).bytes(),
+        false => Request::post("/").body(format!("[\"{token}\"]")).bytes(),
+    };
+    // Plain ones, which are read in place, and others between them.
+    for kinds in [[true; 6], [true, true, false, true, true, false], [false, true, true, true, false, true]] {
+        let tokens =
+            ["a", "b", "c", "d", "e", "f"].map(|name| format!("{name}-{kinds:?}").replace([' ', ','], "-"));
+        let tokens = tokens.map(|token| token.replace(['[', ']'], ""));
+        let bytes: Vec<u8> =
+            tokens.iter().zip(kinds).flat_map(|(token, is_get)| whole(token, is_get)).collect();
+        let last = bytes.len() - 20;
+        let mut client = daemon.connect();
+        client.send(&bytes[..last]);
+        for token in &tokens[..5] {
+            assert_eq!(client.receive().json()[0], token.as_str());
+        }
+        client.send(&bytes[last..]);
+        assert_eq!(client.receive().json()[0], tokens[5].as_str(), "the end of the last comes later");
+        client.finish_sending();
+        assert!(client.try_receive(false).unwrap().is_none(), "no answer more");
+    }
+}
+
+#[test]
 fn p5_a_push_that_waits_for_a_place_is_taken_however_long_it_waits() {
     let daemon = Daemon::start(&["push.max_connections=1", "push.timeout=200ms"]);
     let push = Request::post("/push")
